@@ -1,0 +1,47 @@
+//! The shapes that cross the control socket: parameters, replies and events.
+//!
+//! Every type is plain: JSON in one direction, TypeScript in the other. Times are milliseconds since the Unix
+//! epoch (`_ms`), sizes are bytes, durations are whole seconds (`_s`). `device` parameters take a name, an ID or
+//! a unique ID prefix; `folder` parameters take an ID, a label or a path. Parameters refuse unknown fields, so
+//! that a misspelt option is an error and not a silent default; replies may gain fields at any time.
+
+mod conflict;
+mod device;
+mod error;
+mod event;
+mod folder;
+mod history;
+mod status;
+
+pub use conflict::{
+    Conflict, ConflictHead, ConflictList, ConflictPage, ConflictResolve, ConflictShow, EntryKind,
+    Resolution, Resolved,
+};
+pub use device::{
+    DeviceAdd, DeviceList, DevicePause, DeviceRemove, DeviceRename, DeviceResume, DeviceView,
+    Nearby, PairClose, PairCode, PairEnter, PairNearby, PairOpen, PairWait, Paired,
+};
+pub use error::{ApiError, ErrorCode};
+pub use event::{
+    Cursor, CursorError, Event, EventBody, ItemAction, Snapshot, Subscribe, SubscriptionFrame,
+};
+pub use folder::{
+    ChangeAction, Confirmed, FolderAccept, FolderAdd, FolderChanges, FolderConfirm, FolderDecline,
+    FolderList, FolderMember, FolderMode, FolderOffers, FolderOverride, FolderPause, FolderRemove,
+    FolderRescan, FolderResume, FolderRevert, FolderShare, FolderUnshare, FolderView, LocalChange,
+    OfferView, Reverted,
+};
+pub use history::{
+    HistoryEntry, HistoryList, HistoryPage, HistoryReason, HistoryRestore, Restored,
+};
+pub use status::{
+    Check, CheckState, DeviceFolder, DeviceStatus, Doctor, DoctorReport, FolderState, FolderStatus,
+    HeldBack, OwnDevice, Problem, Shutdown, Status, StatusQuery, Wait, WaitResult,
+};
+
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+/// The reply of a method that has nothing to tell but that it was done.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Done {}

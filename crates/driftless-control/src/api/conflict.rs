@@ -1,0 +1,129 @@
+//! Conflicts: paths with several heads, and choosing among them.
+
+use serde::{Deserialize, Serialize};
+use ts_rs::TS;
+
+/// Lists open conflicts, in the order of folder and path.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(default, deny_unknown_fields)]
+pub struct ConflictList {
+    /// Only those of this folder.
+    #[ts(optional)]
+    pub folder: Option<String>,
+    /// Go on after this `next` of the page before.
+    #[ts(optional)]
+    pub after: Option<String>,
+    /// At most so many; 1000 when absent, which is also the most.
+    #[ts(optional)]
+    pub limit: Option<u32>,
+}
+
+/// Some open conflicts.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct ConflictPage {
+    /// The conflicts.
+    pub conflicts: Vec<Conflict>,
+    /// Where the next page begins; absent on the last one.
+    pub next: Option<String>,
+}
+
+/// Shows one conflict, with the place of every content that is here.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct ConflictShow {
+    /// Which one.
+    pub id: String,
+}
+
+/// A path that was changed on several devices without one knowing of the other.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Conflict {
+    /// What to call it in `conflict.show` and `conflict.resolve`.
+    pub id: String,
+    /// The folder's ID.
+    pub folder: String,
+    /// The folder's label.
+    pub folder_label: String,
+    /// The path below the folder's root.
+    pub path: String,
+    /// When this device first saw it.
+    pub opened_at_ms: Option<u64>,
+    /// The versions; the shown one is first.
+    pub heads: Vec<ConflictHead>,
+}
+
+/// What kind of thing is at a path.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "kebab-case")]
+pub enum EntryKind {
+    /// A regular file.
+    File,
+    /// A directory.
+    Directory,
+    /// A symbolic link.
+    Symlink,
+}
+
+/// One of the versions in a conflict.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct ConflictHead {
+    /// ID of the device that made it.
+    pub device: String,
+    /// Name of that device.
+    pub device_name: String,
+    /// What it is.
+    pub kind: EntryKind,
+    /// How large it is.
+    pub size: u64,
+    /// When that device last modified it, by that device's clock.
+    pub mtime_ms: u64,
+    /// Whether it is the one in the folder.
+    pub shown: bool,
+    /// Whether this version deletes the path.
+    pub deleted: bool,
+    /// Whether its content is on this device.
+    pub content_here: bool,
+    /// Where its content is on this device; only said by `conflict.show`.
+    pub content_path: Option<String>,
+    /// Its version, as an opaque word.
+    pub version: String,
+}
+
+/// Settles a conflict on every device.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct ConflictResolve {
+    /// Which one.
+    pub id: String,
+    /// What to keep.
+    pub resolution: Resolution,
+}
+
+/// What to keep of a conflict.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(tag = "keep", rename_all = "kebab-case", deny_unknown_fields)]
+pub enum Resolution {
+    /// The version that this device made.
+    Device {
+        /// Its name or ID.
+        device: String,
+    },
+    /// The shown version under its name and the others beside it.
+    Both,
+    /// The content of this file.
+    WithFile {
+        /// Where it is, absolute.
+        path: String,
+    },
+}
+
+/// What a resolution left behind.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Resolved {
+    /// The folder's ID.
+    pub folder: String,
+    /// The path that was in conflict.
+    pub path: String,
+    /// Paths that keeping both made beside it.
+    pub beside: Vec<String>,
+}

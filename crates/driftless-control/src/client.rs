@@ -1,0 +1,272 @@
+//! A front end's end: sends requests and waits for their replies.
+//!
+//! One connection carries any number of calls at once. Dropping a call cancels it at the daemon; dropping the
+//! client cancels all of them. Reconnecting is the caller's to decide.
+
+use std::collections::HashMap;
+use std::path::Path;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
+
+use serde_json::Value;
+use tokio::sync::{mpsc, oneshot};
+use tokio::task::JoinSet;
+
+use crate::api::{ApiError, Subscribe, SubscriptionFrame};
+use crate::frame::{
+    CONNECTION, ClientFrame, FrameReader, REPLY_LIMIT, REQUEST_LIMIT, ServerBody, ServerFrame,
+    write_frame,
+};
+use crate::method::Method;
+use crate::socket::{self, ConnectError, ReadHalf, WriteHalf};
+
+const OUTGOING_FRAMES: usize = 64;
+/// How many pushed frames may wait for a slow subscriber before it is cut off.
+const PUSHED_FRAMES: usize = 1024;
+
+/// Why a call failed.
+#[derive(Debug, Clone, thiserror::Error)]
+pub enum CallError {
+    /// The daemon said no.
+    #[error(transparent)]
+    Api(#[from] ApiError),
+    /// The daemon went away before it answered.
+    #[error("the daemon ended the connection")]
+    Disconnected,
+    /// The request is over [`REQUEST_LIMIT`].
+    #[error("the request is too large: {0} bytes")]
+    TooLarge(usize),
+    /// The daemon answered with something that is no reply to this method.
+    #[error("the daemon gave an answer that makes no sense: {0}")]
+    Malformed(String),
+    /// The subscriber did not read its events; it may subscribe again after the last one that it saw.
+    #[error("events came faster than they were read")]
+    Lagged,
+}
+
+/// A connection to a daemon.
+#[derive(Debug)]
+pub struct Client {
+    shared: Arc<Shared>,
+    next_id: AtomicU64,
+    /// Owns the reader and the writer; dropping it ends both.
+    _tasks: JoinSet<()>,
+}
+
+#[derive(Debug)]
+struct Shared {
+    outgoing: mpsc::Sender<Vec<u8>>,
+    calls: Mutex<Calls>,
+}
+
+#[derive(Debug, Default)]
+struct Calls {
+    waiting: HashMap<u64, Waiter>,
+    /// Why the connection ended, once it has.
+    ended: Option<CallError>,
+}
+
+#[derive(Debug)]
+enum Waiter {
+    Reply(oneshot::Sender<Result<Value, CallError>>),
+    Events {
+        frames: mpsc::Sender<SubscriptionFrame>,
+        end: Arc<SubscriptionEnd>,
+    },
+    /// A subscriber that was cut off; it keeps its place so that the daemon is told when it goes.
+    CutOff,
+}
+
+/// How a subscription ended, once it has.
+type SubscriptionEnd = OnceLock<Result<(), CallError>>;
+
+impl Client {
+    /// Connects to the daemon whose socket has this path. Needs a tokio runtime.
+    ///
+    /// # Errors
+    /// See [`ConnectError`]; `NoDaemon` when none runs.
+    pub async fn connect(path: &Path) -> Result<Self, ConnectError> {
+        let (read, write) = socket::connect(path).await?.into_split();
+        let (outgoing, frames) = mpsc::channel(OUTGOING_FRAMES);
+        let shared = Arc::new(Shared { outgoing, calls: Mutex::default() });
+        let mut tasks = JoinSet::new();
+        tasks.spawn(read_replies(read, Arc::clone(&shared)));
+        tasks.spawn(write_requests(write, frames));
+        Ok(Self { shared, next_id: AtomicU64::new(CONNECTION + 1), _tasks: tasks })
+    }
+
+    /// Calls a method and waits for its reply. Dropping the future cancels the request.
+    ///
+    /// # Errors
+    /// See [`CallError`].
+    pub async fn call<M: Method>(&self, params: M) -> Result<M::Reply, CallError> {
+        let (sender, receiver) = oneshot::channel();
+        let _call = self.send(&params, Waiter::Reply(sender)).await?;
+        let reply = receiver.await.map_err(|_| CallError::Disconnected)??;
+        serde_json::from_value(reply).map_err(|error| CallError::Malformed(error.to_string()))
+    }
+
+    /// Subscribes to events. Dropping the stream ends the subscription.
+    ///
+    /// # Errors
+    /// See [`CallError`]; what the daemon says about the request comes out of the stream.
+    pub async fn subscribe(&self, request: Subscribe) -> Result<EventStream, CallError> {
+        let (frames, receiver) = mpsc::channel(PUSHED_FRAMES);
+        let end = Arc::new(SubscriptionEnd::new());
+        let call = self.send(&request, Waiter::Events { frames, end: Arc::clone(&end) }).await?;
+        Ok(EventStream { receiver, end, _call: call })
+    }
+
+    async fn send<M: Method>(&self, params: &M, waiter: Waiter) -> Result<Call, CallError> {
+        let id = self.next_id.fetch_add(1, Ordering::Relaxed);
+        let malformed = |error: serde_json::Error| CallError::Malformed(error.to_string());
+        let params = serde_json::to_value(params).map_err(malformed)?;
+        let frame = ClientFrame::Call { id, method: M::NAME.to_owned(), params };
+        let frame = serde_json::to_vec(&frame).map_err(malformed)?;
+        if frame.len() > REQUEST_LIMIT {
+            return Err(CallError::TooLarge(frame.len()));
+        }
+        self.shared.wait(id, waiter)?;
+        let call = Call { id, shared: Arc::clone(&self.shared) };
+        // When the writer is gone so is the reader, and it has said why.
+        let sent = self.shared.outgoing.send(frame).await;
+        sent.map_err(|_| self.shared.calls().ended.clone().unwrap_or(CallError::Disconnected))?;
+        Ok(call)
+    }
+}
+
+/// The events of one subscription.
+#[derive(Debug)]
+pub struct EventStream {
+    receiver: mpsc::Receiver<SubscriptionFrame>,
+    end: Arc<SubscriptionEnd>,
+    _call: Call,
+}
+
+impl EventStream {
+    /// The next frame; nothing once the daemon has closed the subscription in good order.
+    ///
+    /// # Errors
+    /// See [`CallError`]; the subscription is over after one.
+    pub async fn next(&mut self) -> Option<Result<SubscriptionFrame, CallError>> {
+        match self.receiver.recv().await {
+            Some(frame) => Some(Ok(frame)),
+            None => self.end.get().cloned().unwrap_or(Err(CallError::Disconnected)).err().map(Err),
+        }
+    }
+}
+
+/// A request that may still be in flight.
+#[derive(Debug)]
+struct Call {
+    id: u64,
+    shared: Arc<Shared>,
+}
+
+impl Drop for Call {
+    fn drop(&mut self) {
+        if self.shared.calls().waiting.remove(&self.id).is_some()
+            && let Ok(frame) = serde_json::to_vec(&ClientFrame::Cancel { cancel: self.id })
+        {
+            // With a full queue the request runs to its end, and its reply is thrown away.
+            let _ = self.shared.outgoing.try_send(frame);
+        }
+    }
+}
+
+impl Shared {
+    fn calls(&self) -> MutexGuard<'_, Calls> {
+        self.calls.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn wait(&self, id: u64, waiter: Waiter) -> Result<(), CallError> {
+        let mut calls = self.calls();
+        match &calls.ended {
+            Some(error) => Err(error.clone()),
+            None => {
+                calls.waiting.insert(id, waiter);
+                Ok(())
+            }
+        }
+    }
+
+    /// Hands one frame to whoever waits for it. An error ends the connection.
+    fn deliver(&self, frame: ServerFrame) -> Result<(), CallError> {
+        let ServerFrame { id, body } = frame;
+        let mut calls = self.calls();
+        match body {
+            ServerBody::Error(error) if id == CONNECTION => return Err(CallError::Api(error)),
+            ServerBody::Push(frame) => {
+                // A frame of a type from a newer daemon says nothing to this client.
+                let Ok(frame) = serde_json::from_value(frame) else { return Ok(()) };
+                if let Some(waiter) = calls.waiting.get_mut(&id)
+                    && let Waiter::Events { frames, .. } = waiter
+                    && frames.try_send(frame).is_err()
+                {
+                    std::mem::replace(waiter, Waiter::CutOff).end(Err(CallError::Lagged));
+                }
+            }
+            ServerBody::Ok(value) => calls.end(id, Ok(value)),
+            ServerBody::Error(error) => calls.end(id, Err(CallError::Api(error))),
+        }
+        Ok(())
+    }
+
+    fn end(&self, error: CallError) {
+        let mut calls = self.calls();
+        for (_, waiter) in calls.waiting.drain() {
+            waiter.end(Err(error.clone()));
+        }
+        calls.ended = Some(error);
+    }
+}
+
+impl Calls {
+    fn end(&mut self, id: u64, end: Result<Value, CallError>) {
+        if let Some(waiter) = self.waiting.remove(&id) {
+            waiter.end(end);
+        }
+    }
+}
+
+impl Waiter {
+    /// Passes on how the request ended. Whoever waited may have stopped waiting.
+    fn end(self, end: Result<Value, CallError>) {
+        match self {
+            Self::Reply(reply) => drop(reply.send(end)),
+            // Set before the channel closes, which happens when `frames` goes.
+            Self::Events { frames: _frames, end: told } => drop(told.set(end.map(drop))),
+            Self::CutOff => {}
+        }
+    }
+}
+
+async fn read_replies(read: ReadHalf, shared: Arc<Shared>) {
+    let mut reader = FrameReader::new(read, REPLY_LIMIT);
+    let error = loop {
+        match reader.next().await {
+            Ok(None) => break CallError::Disconnected,
+            Err(error) => {
+                tracing::debug!(%error, "the control connection broke");
+                break CallError::Disconnected;
+            }
+            Ok(Some(frame)) => {
+                let frame = serde_json::from_slice(&frame)
+                    .map_err(|error| CallError::Malformed(error.to_string()));
+                if let Err(error) = frame.and_then(|frame| shared.deliver(frame)) {
+                    break error;
+                }
+            }
+        }
+    };
+    shared.end(error);
+}
+
+async fn write_requests(mut write: WriteHalf, mut frames: mpsc::Receiver<Vec<u8>>) {
+    while let Some(frame) = frames.recv().await {
+        if let Err(error) = write_frame(&mut write, &frame, REQUEST_LIMIT).await {
+            tracing::debug!(%error, "the control connection broke");
+            return;
+        }
+    }
+}
