@@ -1,0 +1,169 @@
+//! What a path's observed state means against what is known of it.
+//!
+//! Decides whether a person (or program) changed the path, and which version
+//! the change gets. Only what was really observed comes here: a path that
+//! could not be listed is never "absent".
+
+use crate::block::Level;
+use crate::entry::{Entry, Stat};
+use crate::id::{Author, ContentId, DeviceId};
+use crate::record::{Content, FileRecord, MODE_MASK, MovedFrom};
+use crate::version::VersionVector;
+
+/// What was seen at a path.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Observed {
+    /// Its directory was listed and the name was not there.
+    Absent,
+    /// A directory.
+    Directory(Stat),
+    /// A symlink with this target.
+    Symlink(Stat, Box<str>),
+    /// A regular file whose content was not read.
+    File(Stat),
+    /// A regular file that was read whole and did not change meanwhile.
+    Hashed {
+        /// As it was before and after reading.
+        stat: Stat,
+        /// Names the content.
+        content: ContentId,
+        /// The block sizes used.
+        level: Level,
+    },
+}
+
+/// What an observation means.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum Change {
+    /// Nothing changed.
+    Nothing,
+    /// The same content under another inode, time of change or the like.
+    Restat(Stat),
+    /// The file may have changed: its content has to be read.
+    Read(Stat),
+    /// The path holds what this head holds; the tree has that version now.
+    Adopt(FileRecord, Stat),
+    /// Someone wrote this to the path.
+    Write(Content, Stat),
+    /// Someone deleted the path.
+    Delete,
+}
+
+/// Decides what `observed` means for a path of which `entry` is known.
+pub fn diff(entry: &Entry, observed: &Observed) -> Change {
+    let known = entry.present();
+    let (content, stat) = match observed {
+        Observed::Absent => return if known.is_some() { Change::Delete } else { Change::Nothing },
+        Observed::File(stat) => {
+            let unchanged = known
+                .is_some_and(|disk| disk.stat == *stat && disk.record.content.file().is_some());
+            return if unchanged { Change::Nothing } else { Change::Read(*stat) };
+        }
+        Observed::Directory(stat) => (Content::Directory { mode: mode_of(stat) }, *stat),
+        Observed::Symlink(stat, target) => (Content::Symlink { target: target.clone() }, *stat),
+        Observed::Hashed { stat, content, level } => {
+            let (content, level) = (*content, *level);
+            let (size_bytes, mode, mtime_ns) = (stat.size_bytes, mode_of(stat), stat.mtime_ns);
+            (Content::File { content, size_bytes, level, mode, mtime_ns }, *stat)
+        }
+    };
+    if let Some(disk) = known
+        && disk.record.content.matches(&content)
+    {
+        // A directory's times and size change with what it holds.
+        let matters = disk.stat != stat && !matches!(content, Content::Directory { .. });
+        return if matters { Change::Restat(stat) } else { Change::Nothing };
+    }
+    if !entry.is_local() {
+        let exact = entry.heads.iter().find(|head| head.record.content.matches(&content));
+        let same_data_as_known =
+            known.is_some_and(|disk| disk.record.content.is_same_data(&content));
+        let shown = entry.shown().filter(|shown| shown.content.is_same_data(&content));
+        let first = entry.heads.iter().find(|head| head.record.content.is_same_data(&content));
+        let adopted = match (exact, known) {
+            (Some(head), _) if known.is_none() || Some(&head.record) == entry.shown() => {
+                Some(&head.record)
+            }
+            (_, None) => first.map(|head| &head.record),
+            (_, Some(_)) if !same_data_as_known => shown,
+            _ => None,
+        };
+        if let Some(record) = adopted {
+            return Change::Adopt(record.clone(), stat);
+        }
+    }
+    Change::Write(content, stat)
+}
+
+/// The permission bits that are kept of a file's mode.
+pub fn mode_of(stat: &Stat) -> u16 {
+    (stat.mode as u16) & MODE_MASK
+}
+
+/// Who writes, and when their clock says so.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct Writer {
+    /// The device.
+    pub device: DeviceId,
+    /// Under whom it counts.
+    pub author: Author,
+    /// Its clock, in milliseconds since 1970; shown, never decisive.
+    pub now_ms: u64,
+}
+
+impl Writer {
+    /// The record of an edit of the tree that made `content` of a path.
+    ///
+    /// It supersedes the version that the tree had, what holds the same data as
+    /// before or after, and deletions; concurrent heads of other data stay, as
+    /// a conflict. `None` when the author's counter is used up.
+    pub fn edit(
+        &self,
+        entry: &Entry,
+        content: Content,
+        moved_from: Option<MovedFrom>,
+    ) -> Option<FileRecord> {
+        let mut seen = VersionVector::new();
+        let known = entry.disk.as_ref();
+        if let Some(disk) = known {
+            seen = seen.joined(&disk.record.version);
+            for record in entry.heads.superseded_by_edit_of(&disk.record.content) {
+                seen = seen.joined(&record.version);
+            }
+        }
+        for record in entry.heads.superseded_by_edit_of(&content) {
+            seen = seen.joined(&record.version);
+        }
+        let previous =
+            known.and_then(|disk| disk.record.content.file()).map(|(content, _)| content);
+        self.record(&seen, content, previous, moved_from)
+    }
+
+    /// The record of a choice among all heads: it supersedes every one.
+    pub fn choose(&self, entry: &Entry, content: Content) -> Option<FileRecord> {
+        let mut seen =
+            entry.disk.as_ref().map(|disk| disk.record.version.clone()).unwrap_or_default();
+        for head in entry.heads.iter() {
+            seen = seen.joined(&head.record.version);
+        }
+        self.record(&seen, content, None, None)
+    }
+
+    fn record(
+        &self,
+        seen: &VersionVector,
+        content: Content,
+        previous: Option<ContentId>,
+        moved_from: Option<MovedFrom>,
+    ) -> Option<FileRecord> {
+        let version = seen.bumped(self.author)?;
+        Some(FileRecord {
+            version,
+            content,
+            previous,
+            device: self.device,
+            changed_ms: self.now_ms,
+            moved_from,
+        })
+    }
+}
