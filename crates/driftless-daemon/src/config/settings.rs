@@ -49,7 +49,7 @@ pub struct DeviceConfig {
     pub name: String,
     /// Where to look for it, as `HOST:PORT`, besides what discovery finds.
     pub addresses: Vec<String>,
-    /// Whether it is kept away for now.
+    /// Whether it is kept away.
     pub paused: bool,
 }
 
