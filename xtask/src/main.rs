@@ -1,0 +1,84 @@
+//! The project's chores: `cargo xtask test`, `demo`, `tidy`.
+//!
+//! Everything that a newcomer, a maintainer or CI does beyond plain cargo
+//! commands is here, in Rust, so that it is the same on every machine.
+
+mod demo;
+mod setup;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode};
+
+use anyhow::Context as _;
+use clap::{Parser, Subcommand};
+
+/// The project's chores.
+#[derive(Parser)]
+#[command(bin_name = "cargo xtask")]
+struct Arguments {
+    #[command(subcommand)]
+    chore: Chore,
+}
+
+#[derive(Subcommand)]
+enum Chore {
+    /// Installs what the tests need, then runs all of them.
+    Test {
+        /// Run the tests even where something that they need is missing.
+        #[arg(long)]
+        no_setup: bool,
+        /// Passed on to `cargo test`.
+        #[arg(last = true)]
+        rest: Vec<String>,
+    },
+    /// Runs two paired devices on this machine until Ctrl-C.
+    Demo {
+        /// Where the two devices live; must be empty or absent. By default a temporary directory.
+        #[arg(long)]
+        dir: Option<PathBuf>,
+        /// Sync one sample file, then stop.
+        #[arg(long)]
+        once: bool,
+    },
+    /// Checks the rules of the house that the compiler does not.
+    Tidy,
+}
+
+fn main() -> ExitCode {
+    match run(Arguments::parse().chore) {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("xtask: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run(chore: Chore) -> anyhow::Result<ExitCode> {
+    match chore {
+        Chore::Test { no_setup, rest } => {
+            if !no_setup {
+                setup::ensure(setup::FOR_TESTS)?;
+            }
+            let mut tests = Command::new(cargo());
+            tests.current_dir(root()).args(["test", "--workspace", "--locked"]).args(rest);
+            let status = tests.status().context("cannot run cargo")?;
+            let code = status.code().and_then(|code| u8::try_from(code).ok());
+            Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
+        }
+        Chore::Demo { dir, once } => demo::run(dir, once).map(|()| ExitCode::SUCCESS),
+        Chore::Tidy => tidy::run(root()),
+    }
+}
+
+/// The directory of the workspace.
+fn root() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here)
+}
+
+/// The cargo that runs us.
+fn cargo() -> String {
+    std::env::var("CARGO").unwrap_or_else(|_| "cargo".to_owned())
+}
