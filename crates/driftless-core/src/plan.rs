@@ -178,6 +178,20 @@ pub fn plan(path: &RelPath, entry: &Entry) -> Plan {
     missing.map_or(Plan::Nothing, |head| Plan::Keep(head.record.clone()))
 }
 
+/// The step that puts the shown head in place of a local change of a
+/// receive-only folder; `None` when nothing is shown.
+pub fn revert(path: &RelPath, entry: &Entry, by: DeviceId) -> Option<Step> {
+    let mut step = step_to(path, entry, entry.shown()?);
+    if let Step::Install { displaced, .. }
+    | Step::Symlink { displaced, .. }
+    | Step::Directory { displaced, .. }
+    | Step::Remove { displaced, .. } = &mut step
+    {
+        *displaced = Displaced::History { by, reason: Reason::Reverted };
+    }
+    Some(step)
+}
+
 /// The step that makes `path` show `shown`.
 fn step_to(path: &RelPath, entry: &Entry, shown: &FileRecord) -> Step {
     let path = path.clone();

@@ -1,0 +1,213 @@
+//! What people decide: conflicts, held back mass changes, overrides and reverts.
+
+use driftless_core::index::Flag;
+use driftless_core::plan::{Precondition, Reason};
+use driftless_core::{
+    Content, DeviceId, Displaced, Entry, FileRecord, Head, HolderSet, Index, OnDisk, RelPath, Stat,
+    Step,
+};
+
+use crate::engine::{Engine, Mode};
+use crate::io::Choice;
+
+/// How many entries are looked at in one go.
+const PAGE: usize = 1024;
+
+impl<I: Index> Engine<I> {
+    /// Writes a version that supersedes every head, so that it settles every device.
+    pub(crate) fn resolve(&mut self, path: &RelPath, choice: Choice) -> Result<(), I::Error> {
+        let entry = self.entry(path)?;
+        let Some(shown) = entry.shown().cloned() else { return Ok(()) };
+        let content = match choice {
+            Choice::Shown => shown.content,
+            Choice::Both => {
+                self.keep_losers(path, &entry)?;
+                shown.content
+            }
+            Choice::Device(device) => {
+                match entry.heads.iter().find(|head| head.record.device == device) {
+                    Some(head) => head.record.content.clone(),
+                    None => return Ok(()),
+                }
+            }
+            Choice::With { content, size_bytes, level, mode, mtime_ns } => {
+                self.work.staged.insert(content);
+                Content::File { content, size_bytes, level, mode, mtime_ns }
+            }
+        };
+        self.supersede(path, &entry, content)
+    }
+
+    fn supersede(
+        &mut self,
+        path: &RelPath,
+        entry: &Entry,
+        content: Content,
+    ) -> Result<(), I::Error> {
+        let Some(record) = self.writer().choose(entry, content) else { return Ok(()) };
+        let mut after = entry.clone();
+        after.heads.insert(Head { record, holders: HolderSet::default() });
+        self.store(path, entry, after)
+    }
+
+    /// Gives every losing head a path of its own next to `path`.
+    fn keep_losers(&mut self, path: &RelPath, entry: &Entry) -> Result<(), I::Error> {
+        let losers: Vec<FileRecord> =
+            entry.heads.losers().into_iter().map(|head| head.record.clone()).collect();
+        for loser in losers {
+            let Some(beside) = self.free_name_beside(path, loser.device)? else { continue };
+            if let Some((content, _)) = loser.content.file() {
+                self.work.pin(content, beside.clone());
+            }
+            let before = self.entry(&beside)?;
+            self.supersede(&beside, &before, loser.content)?;
+        }
+        Ok(())
+    }
+
+    /// A path that nothing is known of: the name with the device that wrote it.
+    fn free_name_beside(
+        &self,
+        path: &RelPath,
+        device: DeviceId,
+    ) -> Result<Option<RelPath>, I::Error> {
+        let name = path.name();
+        let (stem, extension) = match name.rfind('.') {
+            Some(dot) if dot > 0 => name.split_at(dot),
+            _ => (name, ""),
+        };
+        for number in 1..1000_u32 {
+            let count = if number == 1 { String::new() } else { format!(" {number}") };
+            let mark = format!(" (from {}{count})", device.short());
+            let room =
+                driftless_core::path::MAX_NAME_BYTES.saturating_sub(mark.len() + extension.len());
+            let mut cut = stem.len().min(room);
+            while !stem.is_char_boundary(cut) {
+                cut -= 1;
+            }
+            let candidate = format!("{}{mark}{extension}", &stem[..cut]);
+            let Ok(beside) = RelPath::child_of(path.parent().as_ref(), &candidate) else {
+                return Ok(None);
+            };
+            let entry = self.entry(&beside)?;
+            if entry.present().is_none()
+                && entry.heads.iter().all(|head| head.record.content.is_tombstone())
+            {
+                return Ok(Some(beside));
+            }
+        }
+        Ok(None)
+    }
+
+    /// Lets a held back mass change go ahead, and an emptied folder go on.
+    pub(crate) fn confirm(&mut self) {
+        self.work.confirm();
+        self.local.allow_empty();
+        self.go_on();
+    }
+
+    /// Writes this device's tree over what others have (send-only).
+    pub(crate) fn override_others(&mut self) -> Result<(), I::Error> {
+        if self.config.mode != Mode::SendOnly {
+            return Ok(());
+        }
+        let mut after: Option<RelPath> = None;
+        loop {
+            let page = self.index.needed(after.as_ref(), PAGE)?;
+            let Some((last, _)) = page.last() else { return Ok(()) };
+            after = Some(last.clone());
+            for (path, entry) in page {
+                let content =
+                    entry.present().map_or(Content::Tombstone { moved_to: None }, |disk| {
+                        disk.record.content.clone()
+                    });
+                let Some(record) = self.writer().choose(&entry, content) else { continue };
+                let mut after = entry.clone();
+                after.write(record.clone());
+                after.disk = entry.present().map(|disk| OnDisk { record, ..disk.clone() });
+                self.store(&path, &entry, after)?;
+            }
+        }
+    }
+
+    /// Takes back local changes of a receive-only folder: what the tree has
+    /// goes to history, and the folder's version takes its place.
+    pub(crate) fn revert(&mut self, paths: Vec<RelPath>) -> Result<(), I::Error> {
+        let paths = if paths.is_empty() { self.local_changes()? } else { paths };
+        for path in paths {
+            let entry = self.entry(&path)?;
+            if !entry.is_local() || self.work.is_touching(&path) {
+                continue;
+            }
+            if entry.heads.iter().all(|head| head.record.content.is_tombstone()) {
+                self.remove_local(&path, &entry);
+                continue;
+            }
+            self.work.revert(path);
+        }
+        Ok(())
+    }
+
+    /// Writes what a receive-only folder kept to itself, once it is one no more.
+    pub(crate) fn publish_local_changes(&mut self) -> Result<(), I::Error> {
+        if self.config.mode == Mode::ReceiveOnly {
+            return Ok(());
+        }
+        for path in self.local_changes()? {
+            let entry = self.entry(&path)?;
+            let Some(disk) = entry.disk.clone() else { continue };
+            let Some(record) = self.writer().edit(&entry, disk.record.content.clone(), None) else {
+                continue;
+            };
+            let mut after = entry.clone();
+            after.write(record.clone());
+            after.disk = (!record.content.is_tombstone()).then_some(OnDisk {
+                record,
+                stat: disk.stat,
+                local: false,
+            });
+            self.store(&path, &entry, after)?;
+        }
+        Ok(())
+    }
+
+    fn local_changes(&self) -> Result<Vec<RelPath>, I::Error> {
+        let mut paths = Vec::new();
+        loop {
+            let page = self.index.flagged(Flag::Local, paths.last(), PAGE)?;
+            if page.is_empty() {
+                // Deepest first, so that directories are empty when it is their turn.
+                paths.reverse();
+                return Ok(paths);
+            }
+            paths.extend(page.into_iter().map(|(path, _)| path));
+        }
+    }
+
+    fn remove_local(&mut self, path: &RelPath, entry: &Entry) {
+        let Some(disk) = entry.present() else { return };
+        let record =
+            FileRecord { content: Content::Tombstone { moved_to: None }, ..disk.record.clone() };
+        let displaced = Displaced::History { by: self.config.device, reason: Reason::Reverted };
+        let step =
+            Step::Remove { path: path.clone(), precondition: Precondition::of(entry), displaced };
+        self.work.push_step(step, record);
+    }
+
+    /// Has the mode and time of a file set whose data is already right.
+    pub(crate) fn touch(&mut self, path: &RelPath, record: &FileRecord, stat: Stat) {
+        let (path, precondition) = (path.clone(), Precondition::Unchanged(stat));
+        let step = match record.content {
+            Content::File { mode, mtime_ns, .. } => {
+                Step::Touch { path, mode, mtime_ns, precondition }
+            }
+            Content::Directory { mode } => {
+                let displaced =
+                    Displaced::History { by: record.device, reason: Reason::Overwritten };
+                Step::Directory { path, mode, precondition, displaced }
+            }
+            Content::Symlink { .. } | Content::Tombstone { .. } => return,
+        };
+        self.work.push_step(step, record.clone());
+    }
+}

@@ -1,0 +1,384 @@
+//! The engine's state, dispatch, and the one way to change an entry.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use driftless_core::brake::{Brake, HeldBack};
+use driftless_core::diff::Writer;
+use driftless_core::plan::Reason;
+use driftless_core::{
+    Content, ContentId, Cursor, DeviceId, Entry, FileRecord, FolderId, Index, Problem, RelPath,
+    Totals,
+};
+
+use crate::io::{Action, Effect, Event, Input, StopReason};
+use crate::local::Local;
+use crate::remote::Link;
+use crate::work::Work;
+
+/// The most problems that are remembered, so that a broken disk cannot fill memory.
+const MAX_PROBLEMS: usize = 1000;
+
+/// Which way changes go.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub enum Mode {
+    /// Both ways.
+    SendReceive,
+    /// Others' changes are shown, not applied.
+    SendOnly,
+    /// Own changes are listed, not sent.
+    ReceiveOnly,
+}
+
+/// What an engine is told once.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// The folder.
+    pub folder: FolderId,
+    /// This device.
+    pub device: DeviceId,
+    /// Which way changes go.
+    pub mode: Mode,
+    /// When a mass change waits for a yes; `None` never.
+    pub brake: Option<Brake>,
+}
+
+/// The state machine of one folder on one device.
+#[derive(Debug)]
+pub struct Engine<I: Index> {
+    pub(crate) index: I,
+    pub(crate) config: Config,
+    pub(crate) now_ms: u64,
+    pub(crate) members: BTreeSet<DeviceId>,
+    pub(crate) links: BTreeMap<DeviceId, Link>,
+    pub(crate) local: Local,
+    pub(crate) work: Work,
+    problems: BTreeMap<String, Problem>,
+    stopped: Option<StopReason>,
+    effects: Vec<Effect>,
+}
+
+/// What an engine is doing, for people and for `wait`.
+#[derive(Clone, Debug)]
+pub struct Status {
+    /// The sums over all entries.
+    pub totals: Totals,
+    /// A scan runs, or what it found is still being read.
+    pub scanning: bool,
+    /// Content is on its way, or steps are being carried out.
+    pub working: bool,
+    /// A mass change waits for a yes.
+    pub held_back: Option<HeldBack>,
+    /// The folder stopped itself.
+    pub stopped: Option<StopReason>,
+    /// Trouble with single paths, by path.
+    pub problems: Vec<Problem>,
+    /// How many heads and bytes each member lacks.
+    pub lacking: Vec<(DeviceId, u64, u64)>,
+    /// The last scan left paths that it could not look at.
+    pub scan_incomplete: bool,
+}
+
+impl<I: Index> Engine<I> {
+    /// An engine over `index`.
+    pub fn new(index: I, config: Config) -> Self {
+        Self {
+            index,
+            config,
+            now_ms: 0,
+            members: BTreeSet::new(),
+            links: BTreeMap::new(),
+            local: Local::default(),
+            work: Work::default(),
+            problems: BTreeMap::new(),
+            stopped: None,
+            effects: Vec::new(),
+        }
+    }
+
+    /// The index.
+    pub fn index(&self) -> &I {
+        &self.index
+    }
+
+    /// The index, for closing it.
+    pub fn into_index(self) -> I {
+        self.index
+    }
+
+    /// Which way changes go from now on.
+    pub fn set_mode(&mut self, mode: Mode) {
+        self.config.mode = mode;
+    }
+
+    /// Handles `inputs` in one transaction and returns what is to be done once
+    /// it is durable, which it is on return. `now_ms` is shown to people and
+    /// paces retries; it orders nothing.
+    ///
+    /// # Errors
+    ///
+    /// The index failed: nothing of `inputs` has happened, and the engine is to
+    /// be made anew over a newly opened index.
+    pub fn handle(&mut self, inputs: Vec<Input>, now_ms: u64) -> Result<Vec<Effect>, I::Error> {
+        self.now_ms = now_ms;
+        self.index.begin()?;
+        let result = inputs
+            .into_iter()
+            .try_for_each(|input| self.dispatch(input))
+            .and_then(|()| self.pump());
+        match result.and_then(|()| self.feed_links()) {
+            Ok(()) => {
+                self.index.commit()?;
+                Ok(std::mem::take(&mut self.effects))
+            }
+            Err(error) => {
+                self.effects.clear();
+                self.index.rollback()?;
+                Err(error)
+            }
+        }
+    }
+
+    /// What the engine is doing.
+    pub fn status(&self) -> Status {
+        let totals = *self.index.totals();
+        let slots: BTreeMap<DeviceId, _> =
+            self.index.devices().into_iter().map(|(slot, device)| (device, slot)).collect();
+        let lacking = |device: &DeviceId| {
+            let (heads, bytes) = slots
+                .get(device)
+                .map_or((totals.heads, totals.head_bytes), |&slot| totals.lacking(slot));
+            (*device, heads, bytes)
+        };
+        Status {
+            scanning: self.local.is_busy(),
+            working: self.work.is_busy(),
+            held_back: self.held_back(),
+            stopped: self.stopped,
+            problems: self.problems.values().cloned().collect(),
+            lacking: self.members.iter().map(lacking).collect(),
+            scan_incomplete: self.local.is_incomplete(),
+            totals,
+        }
+    }
+
+    /// Whether so much waits to be read that a scan should pause.
+    pub fn is_saturated(&self) -> bool {
+        self.local.is_saturated()
+    }
+
+    /// How far the index of `device` has been taken over.
+    pub fn cursor_of(&self, device: &DeviceId) -> Result<Cursor, I::Error> {
+        let slot = self.index.devices().into_iter().find(|(_, known)| known == device);
+        slot.map_or(Ok(Cursor::default()), |(slot, _)| self.index.cursor(slot))
+    }
+
+    fn dispatch(&mut self, input: Input) -> Result<(), I::Error> {
+        match input {
+            Input::Started { stored } => self.started(stored),
+            Input::Members(devices) => {
+                self.members = devices.into_iter().collect();
+                Ok(())
+            }
+            Input::Connected { device, state, spare } => self.connected(device, &state, spare),
+            Input::Disconnected(device) => {
+                self.links.remove(&device);
+                Ok(())
+            }
+            Input::IndexUpdate(device, update) => self.index_update(device, update),
+            Input::Received { device, epoch, sequence } => self.received(device, epoch, sequence),
+            Input::IndexSent(device) => {
+                self.index_sent(device);
+                Ok(())
+            }
+            Input::ScanStarted { full } => {
+                self.scan_started(full);
+                Ok(())
+            }
+            Input::Scanned(batch) => self.scanned(batch),
+            Input::ScanFinished { complete } => self.scan_finished(complete),
+            Input::Absences(absences) => self.absences(absences),
+            Input::Hashed { path, result } => self.hashed(path, result),
+            Input::Fetched { content, result } => self.fetched(content, result),
+            Input::Applied(outcomes) => self.applied(outcomes),
+            Input::Kept { content, path, result } => self.kept(content, path, result),
+            Input::Resolve { path, choice } => self.resolve(&path, choice),
+            Input::Confirm => {
+                self.confirm();
+                Ok(())
+            }
+            Input::Override => self.override_others(),
+            Input::Revert(paths) => self.revert(paths),
+            Input::Tick => {
+                self.retry_work();
+                self.retry_hashes();
+                Ok(())
+            }
+        }
+    }
+
+    pub(crate) fn effect(&mut self, effect: Effect) {
+        self.effects.push(effect);
+    }
+
+    pub(crate) fn publish(&mut self, event: Event) {
+        self.effects.push(Effect::Publish(event));
+    }
+
+    pub(crate) fn entry(&self, path: &RelPath) -> Result<Entry, I::Error> {
+        Ok(self.index.get(path)?.unwrap_or_default())
+    }
+
+    /// Who writes what this device writes now.
+    pub(crate) fn writer(&self) -> Writer {
+        Writer {
+            device: self.config.device,
+            author: self.index.identity().author,
+            now_ms: self.now_ms,
+        }
+    }
+
+    pub(crate) fn stop(&mut self, reason: StopReason) {
+        if self.stopped != Some(reason) {
+            self.stopped = Some(reason);
+            self.publish(Event::Stopped(reason));
+        }
+    }
+
+    pub(crate) fn is_stopped(&self) -> bool {
+        self.stopped.is_some()
+    }
+
+    pub(crate) fn go_on(&mut self) {
+        self.stopped = None;
+    }
+
+    pub(crate) fn report(&mut self, problem: Problem) {
+        let known = self.problems.get(&problem.path);
+        if known != Some(&problem) && (known.is_some() || self.problems.len() < MAX_PROBLEMS) {
+            self.problems.insert(problem.path.clone(), problem.clone());
+            self.publish(Event::ProblemOpened(problem));
+        }
+    }
+
+    pub(crate) fn clear_problem(&mut self, path: &str) {
+        if !self.problems.is_empty() && self.problems.remove(path).is_some() {
+            self.publish(Event::ProblemCleared(path.to_owned()));
+        }
+    }
+
+    pub(crate) fn problem_paths(&self) -> Vec<String> {
+        self.problems.keys().cloned().collect()
+    }
+
+    /// Brings what an entry claims in line with what it has: the tree takes on
+    /// the shown version where it already looks like it, and the heads that
+    /// are held here are marked.
+    pub(crate) fn settle(&self, entry: &mut Entry) {
+        if let (Some(shown), Some(disk)) = (entry.shown().cloned(), entry.disk.as_mut())
+            && disk.record.content.matches(&shown.content)
+        {
+            disk.record = shown;
+            disk.local = false;
+        }
+        let stored = &self.work.stored;
+        entry.refresh_held(|record| {
+            record.content.file().is_some_and(|(content, _)| stored.contains(&content))
+        });
+    }
+
+    /// The one way to change what is known of a path: settles `after`, stores
+    /// it, gives it a sequence if what it announces changed, and notes the
+    /// work, conflicts and superfluous contents that follow.
+    pub(crate) fn store(
+        &mut self,
+        path: &RelPath,
+        before: &Entry,
+        mut after: Entry,
+    ) -> Result<(), I::Error> {
+        self.settle(&mut after);
+        if *before == after {
+            self.note_need(path, &after);
+            return Ok(());
+        }
+        if after.heads.is_empty() && after.disk.is_none() && !after.ignored {
+            self.index.remove(path)?;
+        } else {
+            let announce = before.announced() != after.announced();
+            self.index.put(path, &after, announce)?;
+        }
+        self.note_need(path, &after);
+        self.adopt_local(path, &after);
+        match (before.heads.is_conflict(), after.heads.is_conflict()) {
+            (false, true) => self.publish(Event::ConflictOpened(path.clone())),
+            (true, false) => self.publish(Event::ConflictResolved(path.clone())),
+            _ => {}
+        }
+        self.release_superfluous(path, before, &after);
+        Ok(())
+    }
+
+    /// A local change of a receive-only folder that turns out to be the folder's
+    /// own data needs only its mode and time set.
+    fn adopt_local(&mut self, path: &RelPath, entry: &Entry) {
+        if let (Some(shown), Some(disk)) =
+            (entry.shown(), entry.disk.as_ref().filter(|disk| disk.local))
+            && shown.content.is_same_data(&disk.record.content)
+            && !self.work.is_touching(path)
+        {
+            self.touch(path, shown, disk.stat);
+        }
+    }
+
+    /// Lets go of what the store of heads keeps for `path` and no head needs.
+    fn release_superfluous(&mut self, path: &RelPath, before: &Entry, after: &Entry) {
+        if self.work.stored.is_empty() {
+            return;
+        }
+        for content in files_of(before) {
+            if !self.work.stored.contains(&content)
+                || files_of(after).any(|kept| kept == content && !on_disk(after, kept))
+            {
+                continue;
+            }
+            if self.work.is_pinned(content, path) {
+                continue;
+            }
+            self.work.stored.remove(&content);
+            let by = after.shown().map_or(self.config.device, |shown| shown.device);
+            self.effect(Effect::Release {
+                content,
+                path: path.clone(),
+                by,
+                reason: Reason::Resolved,
+            });
+        }
+    }
+
+    pub(crate) fn publish_change(&mut self, path: &RelPath, before: &Entry, record: &FileRecord) {
+        let action = action_of(before.present().is_some(), record);
+        self.publish(Event::Changed { path: path.clone(), action });
+    }
+}
+
+/// What `record` does to a path at which something was or not.
+pub(crate) fn action_of(was_there: bool, record: &FileRecord) -> Action {
+    match (&record.content, was_there) {
+        (Content::Tombstone { .. }, _) => Action::Deleted,
+        (_, false) if record.moved_from.is_some() => Action::Moved,
+        (_, false) => Action::Created,
+        (_, true) => Action::Modified,
+    }
+}
+
+/// The contents of the heads that are files.
+fn files_of(entry: &Entry) -> impl Iterator<Item = ContentId> + '_ {
+    entry.heads.iter().filter_map(|head| head.record.content.file()).map(|(content, _)| content)
+}
+
+/// Whether the tree holds `content`.
+fn on_disk(entry: &Entry, content: ContentId) -> bool {
+    entry
+        .present()
+        .and_then(|disk| disk.record.content.file())
+        .is_some_and(|(known, _)| known == content)
+}

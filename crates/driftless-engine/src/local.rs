@@ -1,0 +1,611 @@
+//! What scans and hashing report: edits, moves and deletions made on this device.
+//!
+//! A deletion is written only after a complete scan under a verified root
+//! missed the path and a second look confirmed it. A path that vanished and one
+//! that appeared with the same inode, size and time are taken for a rename:
+//! at once if even the time of the inode's change is the same (a directory
+//! above was renamed), otherwise if reading it shows the same content.
+
+use std::collections::{BTreeMap, BTreeSet, VecDeque};
+
+use driftless_core::diff::{Change, Observed, diff, mode_of};
+use driftless_core::{
+    Content, ContentId, Entry, FileRecord, Index, MovedFrom, OnDisk, Problem, ProblemCode, RelPath,
+    ScanBatch, Stat,
+};
+
+use crate::engine::{Engine, Mode};
+use crate::io::{Absence, Effect, Event, HashError, Hashed, StopReason};
+
+/// How many files are read at once.
+const HASHES_IN_FLIGHT: usize = 64;
+
+/// From how many files that wait to be read on a scan should pause.
+const SATURATED: usize = 20_000;
+
+/// Up to how many new files are held until the scan's end to recognise renames.
+const HELD_FRESH: usize = 50_000;
+
+/// A folder with at least this many files that is found empty stops.
+const EMPTIED_FILES: u64 = 10;
+
+/// How often a changing file is read again before a person is told.
+const UNSTABLE_TRIES: u32 = 5;
+
+/// How many index entries are looked at in one go.
+const PAGE: usize = 2048;
+
+/// What is known of the tree but not yet in the index.
+#[derive(Debug, Default)]
+pub(crate) struct Local {
+    scan: Option<Scan>,
+    /// What seemed deleted and awaits the second look, with the new path if it is a rename for certain.
+    leaving: BTreeMap<RelPath, Option<(RelPath, Stat)>>,
+    /// New files to be read after the second look at what they may have been renamed from.
+    awaiting_absence: BTreeMap<RelPath, (RelPath, Stat)>,
+    /// New paths that may be renamed from these confirmed absent ones.
+    moving: BTreeMap<RelPath, RelPath>,
+    queue: VecDeque<(RelPath, Stat)>,
+    hashing: BTreeSet<RelPath>,
+    /// Files to be read again at the next tick, and how often they were.
+    unstable: BTreeMap<RelPath, u32>,
+    allow_empty: bool,
+    incomplete: bool,
+}
+
+#[derive(Debug, Default)]
+struct Scan {
+    full: bool,
+    found_any: bool,
+    vanished: Vec<(RelPath, Option<VanishedFile>)>,
+    fresh: Vec<(RelPath, Stat)>,
+    problems: BTreeSet<String>,
+    covered: Vec<Option<RelPath>>,
+}
+
+#[derive(Debug)]
+struct VanishedFile {
+    stat: Stat,
+}
+
+/// What a rename keeps of a file.
+type RenameKey = (u64, u64, i64);
+
+fn rename_key(stat: &Stat) -> RenameKey {
+    (stat.inode, stat.size_bytes, stat.mtime_ns)
+}
+
+impl Local {
+    pub(crate) fn is_busy(&self) -> bool {
+        self.scan.is_some()
+            || !self.leaving.is_empty()
+            || !self.awaiting_absence.is_empty()
+            || !self.queue.is_empty()
+            || !self.hashing.is_empty()
+            || !self.unstable.is_empty()
+    }
+
+    pub(crate) fn is_saturated(&self) -> bool {
+        self.queue.len() > SATURATED
+    }
+
+    pub(crate) fn is_incomplete(&self) -> bool {
+        self.incomplete
+    }
+
+    pub(crate) fn allow_empty(&mut self) {
+        self.allow_empty = true;
+    }
+}
+
+impl<I: Index> Engine<I> {
+    pub(crate) fn scan_started(&mut self, full: bool) {
+        self.local.scan = Some(Scan { full, ..Scan::default() });
+    }
+
+    pub(crate) fn scanned(&mut self, batch: ScanBatch) -> Result<(), I::Error> {
+        let Some(mut scan) = self.local.scan.take() else { return Ok(()) };
+        scan.found_any |=
+            !batch.found.is_empty() || !batch.ignored.is_empty() || !batch.unknown.is_empty();
+        scan.covered.push(batch.within.clone());
+        for problem in &batch.problems {
+            scan.problems.insert(problem.path.clone());
+            self.report(problem.clone());
+        }
+        self.local.incomplete |= !batch.unknown.is_empty();
+        let result = self.merge(&batch, &mut scan);
+        if scan.fresh.len() > HELD_FRESH {
+            self.local.queue.extend(scan.fresh.drain(..));
+        }
+        self.local.scan = Some(scan);
+        result
+    }
+
+    /// Walks what was found and what is known side by side, in path order.
+    fn merge(&mut self, batch: &ScanBatch, scan: &mut Scan) -> Result<(), I::Error> {
+        let mut found = batch.found.iter().peekable();
+        let mut after = batch.after.clone();
+        loop {
+            let page = self.index.range(batch.within.as_ref(), after.as_ref(), PAGE)?;
+            let last_page = page.len() < PAGE;
+            for (path, entry) in page {
+                if batch.upto.as_ref().is_some_and(|upto| path > *upto) {
+                    return self.observe_rest(found, scan);
+                }
+                while let Some((new, observed)) = found.next_if(|(new, _)| *new < path) {
+                    self.observe(new, Entry::default(), observed, scan)?;
+                }
+                match found.next_if(|(same, _)| *same == path) {
+                    Some((_, observed)) => self.observe(&path, entry, observed, scan)?,
+                    None => self.missed(&path, entry, batch, scan)?,
+                }
+                after = Some(path);
+            }
+            if last_page {
+                return self.observe_rest(found, scan);
+            }
+        }
+    }
+
+    fn observe_rest<'a>(
+        &mut self,
+        found: impl Iterator<Item = &'a (RelPath, Observed)>,
+        scan: &mut Scan,
+    ) -> Result<(), I::Error> {
+        for (path, observed) in found {
+            self.observe(path, Entry::default(), observed, scan)?;
+        }
+        Ok(())
+    }
+
+    /// A known path that the scan did not find.
+    fn missed(
+        &mut self,
+        path: &RelPath,
+        entry: Entry,
+        batch: &ScanBatch,
+        scan: &mut Scan,
+    ) -> Result<(), I::Error> {
+        if batch.unknown.iter().any(|unknown| path.is_within(unknown)) {
+            return Ok(());
+        }
+        if batch.ignored.iter().any(|ignored| path.is_within(ignored)) {
+            return self.set_ignored(path, &entry, true);
+        }
+        if self.work.is_touching(path) {
+            self.work.recheck(path);
+            return Ok(());
+        }
+        if entry.ignored {
+            // What went while it was ignored was not deleted for the others.
+            let after = Entry { ignored: false, disk: None, ..entry.clone() };
+            return self.store(path, &entry, after);
+        }
+        match entry.present() {
+            Some(disk) => {
+                let file = disk.record.content.file().map(|_| VanishedFile { stat: disk.stat });
+                scan.vanished.push((path.clone(), file));
+            }
+            None if self.is_forgettable(&entry)? => self.index.remove(path)?,
+            None => {}
+        }
+        Ok(())
+    }
+
+    pub(crate) fn set_ignored(
+        &mut self,
+        path: &RelPath,
+        entry: &Entry,
+        ignored: bool,
+    ) -> Result<(), I::Error> {
+        if entry.ignored == ignored {
+            return Ok(());
+        }
+        self.store(path, entry, Entry { ignored, ..entry.clone() })
+    }
+
+    fn observe(
+        &mut self,
+        path: &RelPath,
+        mut entry: Entry,
+        observed: &Observed,
+        scan: &mut Scan,
+    ) -> Result<(), I::Error> {
+        if self.work.is_touching(path) {
+            self.work.recheck(path);
+            return Ok(());
+        }
+        if entry.ignored {
+            self.set_ignored(path, &entry, false)?;
+            entry = self.entry(path)?;
+        }
+        match diff(&entry, observed) {
+            Change::Read(stat) => {
+                let is_new = entry.present().is_none();
+                if !self.local.hashing.contains(path) {
+                    if is_new {
+                        scan.fresh.push((path.clone(), stat))
+                    } else {
+                        self.local.queue.push_back((path.clone(), stat))
+                    }
+                }
+                Ok(())
+            }
+            change => self.take_over(path, &entry, change, None),
+        }
+    }
+
+    /// Writes what an observation means.
+    fn take_over(
+        &mut self,
+        path: &RelPath,
+        entry: &Entry,
+        change: Change,
+        moved_from: Option<MovedFrom>,
+    ) -> Result<(), I::Error> {
+        let mut after = entry.clone();
+        match change {
+            Change::Nothing | Change::Read(_) => return Ok(()),
+            Change::Restat(stat) => {
+                if let Some(disk) = after.disk.as_mut() {
+                    disk.stat = stat;
+                }
+            }
+            Change::Adopt(record, stat) => {
+                let touch = needs_touch(&record.content, &stat);
+                after.disk = Some(OnDisk { record: record.clone(), stat, local: false });
+                self.store(path, entry, after)?;
+                if touch && self.config.mode != Mode::SendOnly {
+                    self.touch(path, &record, stat);
+                }
+                return Ok(());
+            }
+            Change::Write(content, stat) => {
+                let Some(disk) = self.written(path, entry, content, stat, moved_from) else {
+                    return Ok(());
+                };
+                if !disk.local {
+                    after.write(disk.record.clone());
+                }
+                self.publish_change(path, entry, &disk.record);
+                after.disk = Some(disk);
+            }
+            Change::Delete => {
+                let content = Content::Tombstone { moved_to: None };
+                let Some(disk) = self.written(path, entry, content, Stat::default(), None) else {
+                    return Ok(());
+                };
+                self.publish_change(path, entry, &disk.record);
+                if disk.local {
+                    // A file that was only here leaves nothing to keep to oneself.
+                    after.disk = (!entry.heads.is_empty()).then_some(disk);
+                } else {
+                    after.write(disk.record);
+                    after.disk = None;
+                }
+            }
+        }
+        self.store(path, entry, after)
+    }
+
+    /// The tree's new state after a local edit: a version of its own, or, in a
+    /// receive-only folder, a change to the version before.
+    fn written(
+        &mut self,
+        path: &RelPath,
+        entry: &Entry,
+        content: Content,
+        stat: Stat,
+        moved_from: Option<MovedFrom>,
+    ) -> Option<OnDisk> {
+        if self.config.mode == Mode::ReceiveOnly {
+            let version =
+                entry.disk.as_ref().map(|disk| disk.record.version.clone()).unwrap_or_default();
+            let (device, changed_ms) = (self.config.device, self.now_ms);
+            let record = FileRecord {
+                version,
+                content,
+                previous: None,
+                device,
+                changed_ms,
+                moved_from: None,
+            };
+            return Some(OnDisk { record, stat, local: true });
+        }
+        let record = self.writer().edit(entry, content, moved_from);
+        if record.is_none() {
+            let message = "its history of edits is full; rename it to go on".to_owned();
+            self.report(Problem { path: path.to_string(), code: ProblemCode::Io, message });
+        }
+        record.map(|record| OnDisk { record, stat, local: false })
+    }
+
+    pub(crate) fn scan_finished(&mut self, complete: bool) -> Result<(), I::Error> {
+        let Some(scan) = self.local.scan.take() else { return Ok(()) };
+        if !complete {
+            self.local.queue.extend(scan.fresh);
+            self.local.incomplete = true;
+            self.dispatch_hashes()?;
+            return Ok(());
+        }
+        if scan.full {
+            self.local.incomplete = self.local.incomplete && !scan.problems.is_empty();
+            if !scan.found_any
+                && self.index.totals().files >= EMPTIED_FILES
+                && !self.local.allow_empty
+            {
+                self.stop(StopReason::Emptied);
+                return Ok(());
+            }
+            self.local.allow_empty = false;
+            if scan.found_any {
+                self.go_on();
+            }
+        }
+        self.clear_covered_problems(&scan);
+        self.match_renames(scan);
+        self.dispatch_hashes()
+    }
+
+    /// Problems of names that the scan covered and did not report again are over.
+    fn clear_covered_problems(&mut self, scan: &Scan) {
+        for path in self.problem_paths() {
+            let parsed = RelPath::parse(&path).ok();
+            let covered = scan.covered.iter().any(|within| match (within, &parsed) {
+                (None, _) => true,
+                (Some(within), Some(path)) => path.is_within(within),
+                (Some(_), None) => false,
+            });
+            let waits = parsed.is_some_and(|path| {
+                self.work.is_parked(&path) || self.local.unstable.contains_key(&path)
+            });
+            if covered && !waits && !scan.problems.contains(&path) {
+                self.clear_problem(&path);
+            }
+        }
+    }
+
+    fn match_renames(&mut self, scan: Scan) {
+        let mut by_key: BTreeMap<RenameKey, (RelPath, Stat)> = BTreeMap::new();
+        for (path, file) in &scan.vanished {
+            if let Some(file) = file {
+                by_key.insert(rename_key(&file.stat), (path.clone(), file.stat));
+            }
+        }
+        self.local.leaving.extend(scan.vanished.iter().map(|(path, _)| (path.clone(), None)));
+        for (path, stat) in scan.fresh {
+            match by_key.remove(&rename_key(&stat)) {
+                Some((old, old_stat)) if old_stat == stat => {
+                    self.local.leaving.insert(old, Some((path, stat)));
+                }
+                Some((old, _)) => {
+                    self.local.awaiting_absence.insert(old, (path, stat));
+                }
+                None => self.local.queue.push_back((path, stat)),
+            }
+        }
+        if !scan.vanished.is_empty() {
+            let paths = scan.vanished.into_iter().map(|(path, _)| path).collect();
+            self.effect(Effect::ConfirmAbsent(paths));
+        }
+    }
+
+    /// Writes confirmed deletions, and renames as deletions and creations at
+    /// once: all deletions first, so that whoever hears of the new path knows
+    /// that the old one's content is free to be moved.
+    pub(crate) fn absences(&mut self, absences: Vec<(RelPath, Absence)>) -> Result<(), I::Error> {
+        let mut arrivals = Vec::new();
+        for (old, absence) in absences {
+            let Some(certain) = self.local.leaving.remove(&old) else { continue };
+            let candidate = self.local.awaiting_absence.remove(&old);
+            let entry = self.entry(&old)?;
+            let is_gone = absence == Absence::Absent
+                && entry.present().is_some()
+                && !self.work.is_touching(&old);
+            match (is_gone, certain, candidate) {
+                (true, Some((new, stat)), _) => {
+                    let moved = self.depart(&old, &entry, Some(new.clone()))?;
+                    arrivals.push((new, stat, moved));
+                }
+                (true, None, Some((new, stat))) => {
+                    self.local.moving.insert(new.clone(), old);
+                    self.local.queue.push_back((new, stat));
+                }
+                (true, None, None) => {
+                    self.depart(&old, &entry, None)?;
+                }
+                (false, certain, candidate) => {
+                    self.local.queue.extend(certain.into_iter().chain(candidate));
+                    match absence {
+                        Absence::Ignored => self.set_ignored(&old, &entry, true)?,
+                        Absence::Present => self.effect(Effect::Rescan(vec![old])),
+                        Absence::Absent => self.work.recheck(&old),
+                        Absence::Unknown => {}
+                    }
+                }
+            }
+        }
+        for (new, stat, moved) in arrivals {
+            let Some((from, content)) = moved else {
+                self.local.queue.push_back((new, stat));
+                continue;
+            };
+            let entry = self.entry(&new)?;
+            if entry.present().is_some() || self.work.is_touching(&new) {
+                self.local.queue.push_back((new, stat));
+                continue;
+            }
+            self.take_over(&new, &entry, Change::Write(content, stat), Some(from))?;
+        }
+        self.dispatch_hashes()
+    }
+
+    /// Writes a deletion; returns what the path held, for the new path of a rename.
+    fn depart(
+        &mut self,
+        old: &RelPath,
+        entry: &Entry,
+        moved_to: Option<RelPath>,
+    ) -> Result<Option<(MovedFrom, Content)>, I::Error> {
+        let Some(disk) = entry.present().cloned() else { return Ok(None) };
+        let is_move = moved_to.is_some() && self.config.mode != Mode::ReceiveOnly && !disk.local;
+        if !is_move {
+            self.take_over(old, entry, Change::Delete, None)?;
+            return Ok(None);
+        }
+        let Some(record) = self.writer().edit(entry, Content::Tombstone { moved_to }, None) else {
+            return Ok(None);
+        };
+        let mut after = entry.clone();
+        after.write(record);
+        after.disk = None;
+        self.store(old, entry, after)?;
+        Ok(Some((
+            MovedFrom { path: old.clone(), version: disk.record.version },
+            disk.record.content,
+        )))
+    }
+
+    pub(crate) fn hashed(
+        &mut self,
+        path: RelPath,
+        result: Result<Hashed, HashError>,
+    ) -> Result<(), I::Error> {
+        self.local.hashing.remove(&path);
+        let old = self.local.moving.remove(&path);
+        let hashed = match result {
+            Ok(hashed) => hashed,
+            Err(error) => {
+                if let Some(old) = old {
+                    let entry = self.entry(&old)?;
+                    self.depart(&old, &entry, None)?;
+                }
+                self.not_hashed(path, error);
+                return self.dispatch_hashes();
+            }
+        };
+        self.local.unstable.remove(&path);
+        self.clear_problem(path.as_str());
+        if hashed.blocks.blocks().len() > 1 {
+            self.index.put_block_list(hashed.content, &hashed.blocks)?;
+        }
+        let moved_from = match old {
+            Some(old) => self.depart_to(&old, &path, hashed.content)?,
+            None => None,
+        };
+        if self.work.is_touching(&path) {
+            self.work.recheck(&path);
+            return self.dispatch_hashes();
+        }
+        let entry = self.entry(&path)?;
+        let observed =
+            Observed::Hashed { stat: hashed.stat, content: hashed.content, level: hashed.level };
+        let change = diff(&entry, &observed);
+        self.take_over(&path, &entry, change, moved_from)?;
+        self.dispatch_hashes()
+    }
+
+    /// Writes the deletion of a path that may have been renamed to `new`, which holds `content`.
+    fn depart_to(
+        &mut self,
+        old: &RelPath,
+        new: &RelPath,
+        content: ContentId,
+    ) -> Result<Option<MovedFrom>, I::Error> {
+        let entry = self.entry(old)?;
+        let held = entry.present().and_then(|disk| disk.record.content.file());
+        let is_move = held.is_some_and(|(held, _)| held == content);
+        Ok(self.depart(old, &entry, is_move.then(|| new.clone()))?.map(|(from, _)| from))
+    }
+
+    fn not_hashed(&mut self, path: RelPath, error: HashError) {
+        match error {
+            HashError::Vanished => {
+                self.local.unstable.remove(&path);
+                self.effect(Effect::Rescan(vec![path]));
+            }
+            HashError::Unstable => {
+                let tries = self.local.unstable.entry(path.clone()).or_default();
+                *tries += 1;
+                if *tries == UNSTABLE_TRIES {
+                    let message =
+                        "it changes faster than it can be read; it will be synced once it rests"
+                            .to_owned();
+                    self.report(Problem {
+                        path: path.to_string(),
+                        code: ProblemCode::KeepsChanging,
+                        message,
+                    });
+                }
+            }
+            HashError::Unreadable(problem) => {
+                self.local.unstable.insert(path, 0);
+                self.report(problem);
+            }
+        }
+    }
+
+    /// Looks again at files that could not be read.
+    pub(crate) fn retry_hashes(&mut self) {
+        let hashing = &self.local.hashing;
+        let again: Vec<_> =
+            self.local.unstable.keys().filter(|path| !hashing.contains(*path)).cloned().collect();
+        if !again.is_empty() {
+            self.effect(Effect::Rescan(again));
+        }
+    }
+
+    /// Has files read, as many at once as is good.
+    pub(crate) fn dispatch_hashes(&mut self) -> Result<(), I::Error> {
+        while self.local.hashing.len() < HASHES_IN_FLIGHT {
+            let Some((path, stat)) = self.local.queue.pop_front() else { break };
+            if !self.local.hashing.insert(path.clone()) {
+                continue;
+            }
+            let entry = self.entry(&path)?;
+            let previous = entry.present().map(|disk| &disk.record.content);
+            let previous = match previous {
+                Some(Content::File { level, .. }) => Some(*level),
+                _ => None,
+            };
+            self.effect(Effect::Hash { path, stat, previous });
+        }
+        Ok(())
+    }
+
+    /// Whether nobody needs to know any more that a path was deleted: every
+    /// member holds the deletion and has heard that this device does.
+    fn is_forgettable(&self, entry: &Entry) -> Result<bool, I::Error> {
+        if !entry.heads.iter().all(|head| head.record.content.is_tombstone()) {
+            return Ok(false);
+        }
+        for (slot, device) in self.index.devices() {
+            if !self.members.contains(&device) {
+                continue;
+            }
+            let holds = entry.heads.iter().all(|head| head.holders.contains(slot));
+            if !holds || self.index.cursor(slot)?.acknowledged < entry.sequence {
+                return Ok(false);
+            }
+        }
+        let known: BTreeSet<_> =
+            self.index.devices().into_iter().map(|(_, device)| device).collect();
+        Ok(self.members.is_subset(&known) && !entry.is_needed())
+    }
+
+    pub(crate) fn publish_synced(&mut self, path: &RelPath, was_there: bool, record: &FileRecord) {
+        let action = crate::engine::action_of(was_there, record);
+        self.publish(Event::Synced { path: path.clone(), action, device: record.device });
+    }
+}
+
+/// Whether a path that holds the right data still needs its mode or time set.
+fn needs_touch(content: &Content, stat: &Stat) -> bool {
+    match content {
+        Content::File { mode, mtime_ns, .. } => {
+            *mode != mode_of(stat) || *mtime_ns != stat.mtime_ns
+        }
+        Content::Directory { mode } => *mode != mode_of(stat),
+        Content::Symlink { .. } | Content::Tombstone { .. } => false,
+    }
+}

@@ -1,0 +1,297 @@
+//! Connected devices and their indexes.
+//!
+//! A device's word about its own holdings is taken; what that means for the
+//! tree is decided elsewhere. Updates come in the order of the device's own
+//! sequence, so that a cursor says all of what has been taken over.
+
+use driftless_core::heads::MAX_HEADS;
+use driftless_core::{
+    Author, Content, Cursor, DeviceId, Entry, Epoch, Head, HolderSet, Index, RelPath, Sequence,
+    Slot,
+};
+use driftless_proto::codec::path_update_bytes;
+use driftless_proto::{FolderState, IndexUpdate, PathUpdate};
+
+use crate::engine::Engine;
+use crate::io::Effect;
+
+/// The most paths of one update, and roughly its most bytes.
+const UPDATE_PATHS: usize = 2048;
+const UPDATE_BYTES: usize = 700 << 10;
+
+/// A connected device.
+#[derive(Debug)]
+pub(crate) struct Link {
+    pub(crate) slot: Slot,
+    /// Its index is sent up to here.
+    sent: Sequence,
+    /// An update is on its way out.
+    sending: bool,
+    /// The device has said that another update follows at once.
+    pub(crate) more: bool,
+}
+
+impl<I: Index> Engine<I> {
+    pub(crate) fn connected(
+        &mut self,
+        device: DeviceId,
+        state: &FolderState,
+        spare: Epoch,
+    ) -> Result<(), I::Error> {
+        let Some(slot) = self.index.slot(&device)? else {
+            self.effect(Effect::Disconnect { device, reason: "the folder has too many devices" });
+            return Ok(());
+        };
+        let mut cursor = self.index.cursor(slot)?;
+        if cursor.epoch != Some(state.epoch) {
+            self.index.clear_holder(slot)?;
+            cursor.epoch = Some(state.epoch);
+            cursor.received = Sequence(0);
+        }
+        let own = self.index.identity().epoch;
+        let seen = state.seen.filter(|seen| seen.epoch == own).map(|seen| seen.sequence);
+        if seen.is_some_and(|seen| seen > self.index.last_sequence()) {
+            // The device has seen what this index does not remember having said.
+            self.index.set_cursor(slot, cursor)?;
+            self.links.clear();
+            self.begin_epoch(spare)?;
+            self.effect(Effect::Reintroduce);
+            return Ok(());
+        }
+        cursor.acknowledged = seen.unwrap_or_default();
+        self.index.set_cursor(slot, cursor)?;
+        let more = state.sequence > cursor.received;
+        self.links.insert(device, Link { slot, sent: cursor.acknowledged, sending: false, more });
+        self.wake_waiting();
+        Ok(())
+    }
+
+    /// Starts over under another epoch, with other author counters. What nobody
+    /// has acknowledged may have been said differently before, and is written anew.
+    fn begin_epoch(&mut self, epoch: Epoch) -> Result<(), I::Error> {
+        let old = self.index.identity().author;
+        let mut acknowledged = Sequence(0);
+        for (slot, _) in self.index.devices() {
+            let mut cursor = self.index.cursor(slot)?;
+            acknowledged = acknowledged.max(cursor.acknowledged);
+            cursor.acknowledged = Sequence(0);
+            self.index.set_cursor(slot, cursor)?;
+        }
+        let mut doubtful = Vec::new();
+        let mut after = acknowledged;
+        loop {
+            let page = self.index.announced_after(after, UPDATE_PATHS)?;
+            let Some((_, last)) = page.last() else { break };
+            after = last.sequence;
+            doubtful.extend(page.into_iter().map(|(path, _)| path));
+        }
+        self.index.begin_epoch(epoch, Author::of(&self.config.device, epoch))?;
+        for path in doubtful {
+            self.write_anew(&path, old)?;
+        }
+        Ok(())
+    }
+
+    /// Gives the tree's version of `path` a name that no other state ever had,
+    /// if `old` counted it.
+    fn write_anew(&mut self, path: &RelPath, old: Author) -> Result<(), I::Error> {
+        let before = self.entry(path)?;
+        let ours = |entry: &Entry| entry.heads.iter().any(|head| head.record.version.get(old) > 0);
+        if !ours(&before) {
+            return Ok(());
+        }
+        let mut after = before.clone();
+        let heads = std::mem::take(&mut after.heads);
+        for head in heads.iter() {
+            let mut record = head.record.clone();
+            if record.version.get(old) > 0 && record.device == self.config.device {
+                record.version = record
+                    .version
+                    .without(old)
+                    .bumped(self.index.identity().author)
+                    .unwrap_or(record.version);
+                if let Some(disk) = after.disk.as_mut().filter(|disk| disk.record == head.record) {
+                    disk.record = record.clone();
+                }
+            }
+            let holders = if record == head.record { head.holders } else { HolderSet::default() };
+            after.heads.insert(Head { record, holders });
+        }
+        self.store(path, &before, after)
+    }
+
+    pub(crate) fn index_update(
+        &mut self,
+        device: DeviceId,
+        update: IndexUpdate,
+    ) -> Result<(), I::Error> {
+        let Some(slot) = self.links.get(&device).map(|link| link.slot) else { return Ok(()) };
+        let cursor = self.index.cursor(slot)?;
+        if cursor.epoch != Some(update.epoch) || update.upto < cursor.received {
+            return Ok(());
+        }
+        if update.after > cursor.received {
+            self.effect(Effect::Disconnect { device, reason: "a gap in its index" });
+            return Ok(());
+        }
+        for PathUpdate { path, held } in update.paths {
+            let before = self.entry(&path)?;
+            let mut after = before.clone();
+            after.heads.set_holder(slot, |record| held.contains(record));
+            for record in held {
+                after.heads.insert(Head { record, holders: HolderSet::only(slot) });
+            }
+            if after.heads.len() > MAX_HEADS {
+                self.effect(Effect::Disconnect { device, reason: "too many versions of one path" });
+                return Ok(());
+            }
+            self.store(&path, &before, after)?;
+            self.follow_move(&path)?;
+        }
+        self.index.set_cursor(slot, Cursor { received: update.upto, ..cursor })?;
+        if let Some(link) = self.links.get_mut(&device) {
+            link.more = update.more;
+        }
+        self.effect(Effect::SendReceived { device, epoch: update.epoch, sequence: update.upto });
+        Ok(())
+    }
+
+    pub(crate) fn received(
+        &mut self,
+        device: DeviceId,
+        epoch: Epoch,
+        sequence: Sequence,
+    ) -> Result<(), I::Error> {
+        let Some(link) = self.links.get(&device) else { return Ok(()) };
+        if epoch != self.index.identity().epoch || sequence > self.index.last_sequence() {
+            return Ok(());
+        }
+        let slot = link.slot;
+        let mut cursor = self.index.cursor(slot)?;
+        if sequence > cursor.acknowledged {
+            cursor.acknowledged = sequence;
+            self.index.set_cursor(slot, cursor)?;
+        }
+        Ok(())
+    }
+
+    pub(crate) fn index_sent(&mut self, device: DeviceId) {
+        if let Some(link) = self.links.get_mut(&device) {
+            link.sending = false;
+        }
+    }
+
+    /// Whether a device is in the middle of telling what changed: what it says
+    /// next may bear on what it said.
+    pub(crate) fn is_being_told(&self) -> bool {
+        self.links.values().any(|link| link.more)
+    }
+
+    /// Sends every connected device what it has not been sent.
+    pub(crate) fn feed_links(&mut self) -> Result<(), I::Error> {
+        let last = self.index.last_sequence();
+        let due: Vec<_> = self
+            .links
+            .iter()
+            .filter(|(_, link)| !link.sending && link.sent < last)
+            .map(|(device, _)| *device)
+            .collect();
+        for device in due {
+            let Some(link) = self.links.get(&device) else { continue };
+            let update = self.next_update(link.sent, last)?;
+            if let Some(link) = self.links.get_mut(&device) {
+                link.sent = update.upto;
+                link.sending = true;
+            }
+            self.effect(Effect::SendIndex(device, update));
+        }
+        Ok(())
+    }
+
+    fn next_update(&self, after: Sequence, last: Sequence) -> Result<IndexUpdate, I::Error> {
+        let page = self.index.announced_after(after, UPDATE_PATHS)?;
+        let is_rest = page.len() < UPDATE_PATHS;
+        let (mut paths, mut upto, mut bytes, mut cut) = (Vec::new(), after, 0, false);
+        for (path, entry) in page {
+            let held = entry
+                .announced()
+                .into_iter()
+                .filter(|record| !record.version.is_empty())
+                .cloned()
+                .collect();
+            let update = PathUpdate { path, held };
+            bytes += path_update_bytes(&update);
+            if bytes > UPDATE_BYTES && !paths.is_empty() {
+                cut = true;
+                break;
+            }
+            upto = entry.sequence;
+            paths.push(update);
+        }
+        let upto = if is_rest && !cut { last } else { upto };
+        let epoch = self.index.identity().epoch;
+        Ok(IndexUpdate {
+            folder: self.config.folder.clone(),
+            epoch,
+            after,
+            upto,
+            more: upto < last,
+            paths,
+        })
+    }
+
+    /// Lets an edit that was made under the old name of a renamed file land at
+    /// the new name (C3). Done by a device that has the edit in its tree;
+    /// where two do it at once, they write the same.
+    fn follow_move(&mut self, path: &RelPath) -> Result<(), I::Error> {
+        let entry = self.entry(path)?;
+        let target = entry.heads.iter().find_map(|head| match &head.record.content {
+            Content::Tombstone { moved_to: Some(to) } => Some(to.clone()),
+            _ => None,
+        });
+        if let Some(to) = target {
+            return self.carry_edit(path, &to);
+        }
+        let from =
+            entry.shown().and_then(|shown| shown.moved_from.as_ref()).map(|from| from.path.clone());
+        from.map_or(Ok(()), |from| self.carry_edit(&from, path))
+    }
+
+    fn carry_edit(&mut self, from: &RelPath, to: &RelPath) -> Result<(), I::Error> {
+        let (old, new) = (self.entry(from)?, self.entry(to)?);
+        let Some(disk) = old.present().filter(|disk| !disk.local) else { return Ok(()) };
+        let edit = &disk.record;
+        let is_moved_away = old.heads.iter().any(|head| {
+            matches!(&head.record.content, Content::Tombstone { moved_to: Some(target) } if target == to)
+        });
+        let Some(shown) = new.shown() else { return Ok(()) };
+        let Some(origin) = shown.moved_from.as_ref().filter(|origin| origin.path == *from) else {
+            return Ok(());
+        };
+        let is_edit_of_origin =
+            edit.version != origin.version && edit.version.includes(&origin.version);
+        let is_untouched = shown.content.file().map(|(content, _)| content) == edit.previous
+            && new.heads.len() == 1;
+        let is_head = old.heads.contains(edit) && edit.content.file().is_some();
+        if !(is_moved_away && is_edit_of_origin && is_untouched && is_head)
+            || self.work.is_touching(from)
+        {
+            return Ok(());
+        }
+        let origin = origin.clone();
+        let mut arrived = self.writer().choose(&new, edit.content.clone());
+        if let Some(record) = arrived.as_mut() {
+            record.moved_from = Some(origin);
+            record.previous = edit.previous;
+        }
+        let departed =
+            self.writer().choose(&old, Content::Tombstone { moved_to: Some(to.clone()) });
+        let (Some(arrived), Some(departed)) = (arrived, departed) else { return Ok(()) };
+        for (path, before, record) in [(from, old.clone(), departed), (to, new.clone(), arrived)] {
+            let mut after = before.clone();
+            after.heads.insert(Head { record, holders: HolderSet::default() });
+            self.store(path, &before, after)?;
+        }
+        Ok(())
+    }
+}
