@@ -10,7 +10,7 @@ use driftless_core::{
     Totals,
 };
 
-use crate::io::{Action, Effect, Event, Input, StopReason};
+use crate::io::{Action, Effect, Event, Input, LocalSource, StopReason};
 use crate::local::Local;
 use crate::remote::Link;
 use crate::work::Work;
@@ -166,6 +166,32 @@ impl<I: Index> Engine<I> {
         self.local.is_saturated()
     }
 
+    /// Whether something waits for [`Input::Tick`].
+    pub fn wants_tick(&self) -> bool {
+        self.local.wants_tick() || self.work.wants_tick()
+    }
+
+    /// Where `path` has `content` on this device: in the tree, as it was
+    /// observed, or in the store of heads. `None` if it is not there.
+    pub fn locate(
+        &self,
+        path: &RelPath,
+        content: ContentId,
+    ) -> Result<Option<LocalSource>, I::Error> {
+        let entry = self.entry(path)?;
+        let in_tree = entry
+            .present()
+            .filter(|disk| disk.record.content.file().is_some_and(|(held, _)| held == content));
+        if let Some(disk) = in_tree.filter(|_| !entry.ignored) {
+            return Ok(Some(LocalSource::Path { path: path.clone(), stat: disk.stat, content }));
+        }
+        let is_head = entry
+            .heads
+            .iter()
+            .any(|head| head.record.content.file().is_some_and(|(held, _)| held == content));
+        Ok((is_head && self.work.stored.contains(&content)).then_some(LocalSource::Stored(content)))
+    }
+
     /// How far the index of `device` has been taken over.
     pub fn cursor_of(&self, device: &DeviceId) -> Result<Cursor, I::Error> {
         let slot = self.index.devices().into_iter().find(|(_, known)| known == device);
@@ -208,6 +234,7 @@ impl<I: Index> Engine<I> {
             }
             Input::Override => self.override_others(),
             Input::Revert(paths) => self.revert(paths),
+            Input::RulesChanged => self.forget_ignored(),
             Input::Tick => {
                 self.retry_work();
                 self.retry_hashes();

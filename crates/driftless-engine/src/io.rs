@@ -94,6 +94,8 @@ pub enum Input {
     Override,
     /// A person takes back local changes (receive-only); empty means all.
     Revert(Vec<RelPath>),
+    /// The ignore rules changed; a full scan follows.
+    RulesChanged,
     /// Time has passed: whatever waited for another try may try.
     Tick,
 }

@@ -9,6 +9,7 @@
 use std::collections::{BTreeMap, BTreeSet, VecDeque};
 
 use driftless_core::diff::{Change, Observed, diff, mode_of};
+use driftless_core::index::Flag;
 use driftless_core::{
     Content, ContentId, Entry, FileRecord, Index, MovedFrom, OnDisk, Problem, ProblemCode, RelPath,
     ScanBatch, Stat,
@@ -83,6 +84,10 @@ impl Local {
             || !self.queue.is_empty()
             || !self.hashing.is_empty()
             || !self.unstable.is_empty()
+    }
+
+    pub(crate) fn wants_tick(&self) -> bool {
+        !self.unstable.is_empty()
     }
 
     pub(crate) fn is_saturated(&self) -> bool {
@@ -190,6 +195,20 @@ impl<I: Index> Engine<I> {
             None => {}
         }
         Ok(())
+    }
+
+    /// Looks at everything anew that an ignore rule covered; what is still
+    /// covered is noticed by the scan that follows, or when it is to be changed.
+    pub(crate) fn forget_ignored(&mut self) -> Result<(), I::Error> {
+        loop {
+            let page = self.index.flagged(Flag::Ignored, None, PAGE)?;
+            if page.is_empty() {
+                return Ok(());
+            }
+            for (path, entry) in page {
+                self.set_ignored(&path, &entry, false)?;
+            }
+        }
     }
 
     pub(crate) fn set_ignored(

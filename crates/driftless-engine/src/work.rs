@@ -106,6 +106,10 @@ impl Work {
         self.recheck.insert(path.clone());
     }
 
+    pub(crate) fn wants_tick(&self) -> bool {
+        !self.parked.is_empty() || !self.recheck.is_empty()
+    }
+
     pub(crate) fn is_parked(&self, path: &RelPath) -> bool {
         self.parked.contains_key(path)
     }
