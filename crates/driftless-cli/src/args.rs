@@ -1,0 +1,435 @@
+//! The arguments, as clap reads them. Their texts are the help and the manual pages.
+
+use std::net::SocketAddr;
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap_complete::Shell;
+use driftless_control::api;
+
+/// Keeps folders the same on your devices: peer to peer, no server, no account.
+///
+/// A device D is given by its name, ID or a unique beginning of its ID; a folder F by its ID, label or path.
+/// Exit codes: 0 done, 1 failed, 2 wrong usage, 69 no daemon runs for this home, 75 timed out.
+#[derive(Debug, Parser)]
+#[command(name = "driftless", version, arg_required_else_help = true)]
+pub(crate) struct Cli {
+    /// Directory that holds the key, configuration, database and control socket.
+    #[arg(long, global = true, env = "DRIFTLESS_HOME", value_name = "DIR", hide_env_values = true)]
+    pub(crate) home: Option<PathBuf>,
+    /// Print JSON.
+    #[arg(long, global = true)]
+    pub(crate) json: bool,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Create this device's identity and configuration where absent, and print its ID.
+    Init {
+        /// What other devices call this one; the host's name by default.
+        #[arg(long, value_name = "N")]
+        name: Option<String>,
+    },
+    /// Print this device's ID.
+    Id,
+    /// Sync in the foreground until interrupted.
+    Daemon {
+        /// Listen here instead of where the configuration says; may be repeated.
+        #[arg(long, value_name = "IP:PORT")]
+        listen: Vec<SocketAddr>,
+        /// Neither look for devices on this network nor announce this one.
+        #[arg(long)]
+        no_discovery: bool,
+    },
+    /// Trust another device: show a one-time code, or enter the one that it shows.
+    Pair {
+        /// The code that the other device shows.
+        #[arg(value_name = "CODE", num_args = 0..)]
+        code: Vec<String>,
+        /// Where the other device is, when it is not found by itself.
+        #[arg(long, value_name = "HOST:PORT", requires = "code")]
+        address: Option<String>,
+    },
+    /// Say which devices may connect.
+    #[command(subcommand)]
+    Device(Device),
+    /// Say which folders are synced, and with whom.
+    #[command(subcommand)]
+    Folder(Folder),
+    /// Show what is going on.
+    Status {
+        /// Only this folder.
+        #[arg(value_name = "F")]
+        folder: Option<String>,
+        /// Go on showing it until interrupted.
+        #[arg(long, short)]
+        follow: bool,
+    },
+    /// Wait until folders are the same here and on every connected device.
+    Wait(Wait),
+    /// See and settle files that were changed on several devices at once.
+    #[command(subcommand)]
+    Conflict(Conflict),
+    /// See and put back what sync or a resolution displaced.
+    #[command(subcommand)]
+    History(History),
+    /// Print what happens as JSON lines.
+    Events {
+        /// Only what happened after this event's cursor.
+        #[arg(long, value_name = "CURSOR")]
+        since: Option<String>,
+        /// Go on with what is yet to happen.
+        #[arg(long, short)]
+        follow: bool,
+    },
+    /// Check this installation and say how to mend what would stop it from syncing.
+    Doctor,
+    /// Print a shell's completion script.
+    #[command(hide = true)]
+    Completions {
+        /// Which shell.
+        shell: Shell,
+    },
+    /// Print the manual page, or write all of them into a directory.
+    #[command(hide = true)]
+    Man {
+        /// The directory, made if absent.
+        #[arg(value_name = "DIR")]
+        directory: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Device {
+    /// List them.
+    List,
+    /// Let a device connect. Needs no daemon.
+    Add {
+        /// Its whole ID.
+        #[arg(value_name = "ID")]
+        id: String,
+        /// What to call it here.
+        #[arg(long, value_name = "N")]
+        name: Option<String>,
+        /// Where to look for it; may be repeated.
+        #[arg(long = "address", value_name = "HOST:PORT")]
+        addresses: Vec<String>,
+    },
+    /// Forget a device and end its connection.
+    Remove {
+        #[arg(value_name = "D")]
+        device: String,
+    },
+    /// Call a device something else here.
+    Rename {
+        #[arg(value_name = "D")]
+        device: String,
+        #[arg(value_name = "N")]
+        name: String,
+    },
+    /// Keep a device away for now.
+    Pause {
+        #[arg(value_name = "D")]
+        device: String,
+    },
+    /// Let a paused device connect again.
+    Resume {
+        #[arg(value_name = "D")]
+        device: String,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Folder {
+    /// Sync a directory, made if absent, and print the folder's ID. Needs no daemon.
+    Add(FolderAdd),
+    /// Share a folder with more devices.
+    Share {
+        #[arg(value_name = "F")]
+        folder: String,
+        #[arg(value_name = "D", required = true)]
+        devices: Vec<String>,
+    },
+    /// Share a folder with these devices no more.
+    Unshare {
+        #[arg(value_name = "F")]
+        folder: String,
+        #[arg(value_name = "D", required = true)]
+        devices: Vec<String>,
+    },
+    /// List folders that other devices offer.
+    Offers,
+    /// Accept an offered folder.
+    Accept {
+        #[arg(value_name = "F")]
+        folder: String,
+        /// The directory for it, made if absent.
+        #[arg(value_name = "PATH")]
+        path: PathBuf,
+        /// Which way changes go.
+        #[arg(long, value_name = "M", default_value = "send-receive")]
+        mode: Mode,
+    },
+    /// Decline an offered folder.
+    Decline {
+        #[arg(value_name = "F")]
+        folder: String,
+    },
+    /// List them.
+    List,
+    /// Let a folder rest.
+    Pause {
+        #[arg(value_name = "F")]
+        folder: String,
+    },
+    /// Go on with a paused folder.
+    Resume {
+        #[arg(value_name = "F")]
+        folder: String,
+    },
+    /// Look for changes in a folder now.
+    Rescan {
+        #[arg(value_name = "F")]
+        folder: String,
+    },
+    /// Forget a folder and leave its files.
+    Remove {
+        #[arg(value_name = "F")]
+        folder: String,
+    },
+    /// Let a large change from elsewhere through that was held back.
+    Confirm {
+        #[arg(value_name = "F")]
+        folder: String,
+    },
+    /// Make this device's state of a send-only folder win everywhere.
+    Override {
+        #[arg(value_name = "F")]
+        folder: String,
+    },
+    /// List what was changed here in a receive-only folder.
+    Changes {
+        #[arg(value_name = "F")]
+        folder: String,
+    },
+    /// Undo what was changed here in a receive-only folder; history keeps it.
+    Revert {
+        #[arg(value_name = "F")]
+        folder: String,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FolderAdd {
+    /// The directory.
+    #[arg(value_name = "PATH")]
+    pub(crate) path: PathBuf,
+    /// The folder's ID; the same on two devices that share it joins them without an offer.
+    #[arg(long, value_name = "ID")]
+    pub(crate) id: Option<String>,
+    /// What to call it here; the directory's name by default.
+    #[arg(long, value_name = "L")]
+    pub(crate) label: Option<String>,
+    /// Which way changes go.
+    #[arg(long, value_name = "M", default_value = "send-receive")]
+    pub(crate) mode: Mode,
+    /// Share it with this device; may be repeated.
+    #[arg(long, value_name = "D")]
+    pub(crate) share: Vec<String>,
+}
+
+/// Which way a folder's changes go.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Mode {
+    /// Both ways.
+    SendReceive,
+    /// Changes made elsewhere are not taken over.
+    SendOnly,
+    /// Changes made here are not passed on.
+    ReceiveOnly,
+}
+
+impl From<Mode> for api::FolderMode {
+    fn from(mode: Mode) -> Self {
+        match mode {
+            Mode::SendReceive => Self::SendReceive,
+            Mode::SendOnly => Self::SendOnly,
+            Mode::ReceiveOnly => Self::ReceiveOnly,
+        }
+    }
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct Wait {
+    /// Only these folders.
+    #[arg(value_name = "F")]
+    pub(crate) folders: Vec<String>,
+    /// Give up after so many seconds.
+    #[arg(long, value_name = "S")]
+    pub(crate) timeout: Option<u64>,
+    /// Wait until so many devices, this one counted, durably hold everything.
+    #[arg(long, value_name = "N", value_parser = clap::value_parser!(u32).range(1..))]
+    pub(crate) copies: Option<u32>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Conflict {
+    /// List open conflicts.
+    List {
+        /// Only those of this folder.
+        #[arg(value_name = "F")]
+        folder: Option<String>,
+    },
+    /// Show the versions of one.
+    Show {
+        #[arg(value_name = "ID")]
+        id: String,
+    },
+    /// Choose what to keep, on every device.
+    #[command(group = clap::ArgGroup::new("choice").required(true))]
+    Resolve {
+        #[arg(value_name = "ID")]
+        id: String,
+        /// Keep the version of this device, or `both`.
+        #[arg(long, value_name = "D|both", group = "choice")]
+        keep: Option<String>,
+        /// Keep the content of this file.
+        #[arg(long, value_name = "FILE", group = "choice")]
+        with: Option<PathBuf>,
+    },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum History {
+    /// List what was displaced, newest first.
+    List {
+        #[arg(value_name = "F")]
+        folder: String,
+        /// Only this path below the folder, and what is in it.
+        #[arg(value_name = "PATH")]
+        path: Option<String>,
+    },
+    /// Put a version back; what it replaces goes to history in turn.
+    Restore {
+        #[arg(value_name = "F")]
+        folder: String,
+        /// The path below the folder that it had.
+        #[arg(value_name = "PATH")]
+        path: String,
+        /// Which version, as `history list` names it.
+        #[arg(long, value_name = "V")]
+        version: String,
+        /// Put it at this path below the folder instead.
+        #[arg(long, value_name = "PATH")]
+        to: Option<String>,
+    },
+}
+
+#[cfg(test)]
+mod tests {
+    use clap::{CommandFactory, Parser};
+
+    use super::Cli;
+    use crate::failure::{Exit, Failure};
+
+    #[test]
+    fn the_argument_table_is_sound() {
+        Cli::command().debug_assert();
+    }
+
+    #[test]
+    fn every_command_of_the_contract_is_understood() {
+        for line in [
+            "init",
+            "init --name N",
+            "id",
+            "daemon",
+            "daemon --listen 127.0.0.1:1 --listen [::1]:2 --no-discovery",
+            "pair",
+            "pair 123456",
+            "pair 123 456",
+            "pair 123456 --address host:1",
+            "device list",
+            "device add ID --name N --address a:1 --address b:2",
+            "device remove D",
+            "device rename D N",
+            "device pause D",
+            "device resume D",
+            "folder add p",
+            "folder add p --id I --label L --mode receive-only --share A --share B",
+            "folder share F D E",
+            "folder unshare F D",
+            "folder offers",
+            "folder accept F p",
+            "folder decline F",
+            "folder list",
+            "folder pause F",
+            "folder resume F",
+            "folder rescan F",
+            "folder remove F",
+            "folder confirm F",
+            "folder override F",
+            "folder changes F",
+            "folder revert F",
+            "status",
+            "status F",
+            "status --follow",
+            "wait",
+            "wait F G --timeout 5 --copies 2",
+            "conflict list",
+            "conflict show 1",
+            "conflict resolve 1 --keep both",
+            "conflict resolve 1 --with f",
+            "history list F",
+            "history list F p",
+            "history restore F p --version V --to q",
+            "events",
+            "events --since 1-2 --follow",
+            "doctor",
+            "completions bash",
+            "man",
+            "man dir",
+        ] {
+            for options in [["--home h --json", ""], ["", "--home h --json"]] {
+                let line = format!("driftless {} {line} {}", options[0], options[1]);
+                let cli = Cli::try_parse_from(line.split_whitespace())
+                    .unwrap_or_else(|error| panic!("{line}: {error}"));
+                assert!(cli.json && cli.home.is_some(), "{line}");
+            }
+        }
+    }
+
+    #[test]
+    fn wrong_arguments_are_one_line_that_names_the_help() {
+        for (line, expected) in [
+            (
+                "folder add",
+                "the following required arguments were not provided: <PATH>; see `driftless folder add --help`",
+            ),
+            ("folder eat", "unrecognized subcommand 'eat'; see `driftless folder --help`"),
+            (
+                "conflict resolve 1",
+                "the following required arguments were not provided: <--keep <D|both>|--with <FILE>>; see `driftless conflict resolve --help`",
+            ),
+            (
+                "wait --copies 0",
+                "invalid value '0' for '--copies <N>': 0 is not in 1..=4294967295; see `driftless --help`",
+            ),
+            (
+                "folder add p --mode sideways",
+                "invalid value 'sideways' for '--mode <M>' [possible values: send-receive, send-only, receive-only]; see `driftless --help`",
+            ),
+            (
+                "pair --address a:1",
+                "the following required arguments were not provided: [CODE]...; see `driftless pair --help`",
+            ),
+        ] {
+            let error =
+                Cli::try_parse_from(format!("driftless {line}").split_whitespace()).unwrap_err();
+            let failure = Failure::arguments(&error);
+            assert_eq!((failure.exit, failure.to_string().as_str()), (Exit::Usage, expected));
+        }
+    }
+}

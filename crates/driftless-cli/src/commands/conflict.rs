@@ -1,0 +1,98 @@
+//! `conflict`: files that were changed on several devices at once, and choosing among the versions.
+
+use driftless_control::api::{
+    Conflict, ConflictHead, ConflictList, ConflictResolve, ConflictShow, EntryKind, Resolution,
+    Resolved,
+};
+use std::path::PathBuf;
+
+use crate::args;
+use crate::failure::{Exit, Failure};
+use crate::format::{ago, now_ms, safe, size};
+use crate::output::columns;
+use crate::session::{Session, absolute, folder_word};
+
+pub(super) async fn run(session: &Session, command: args::Conflict) -> Result<(), Failure> {
+    match command {
+        args::Conflict::List { folder } => list(session, folder).await,
+        args::Conflict::Show { id } => {
+            let conflict = session.call(ConflictShow { id }).await?;
+            session.output.print(&conflict, describe)
+        }
+        args::Conflict::Resolve { id, keep, with } => {
+            let request = ConflictResolve { id, resolution: read_resolution(keep, with)? };
+            let resolved = session.call(request).await?;
+            session.output.print(&resolved, |Resolved { path, beside, .. }| {
+                let beside: String =
+                    beside.iter().map(|path| format!("beside it: {}\n", safe(path))).collect();
+                format!("settled {}\n{beside}", safe(path))
+            })
+        }
+    }
+}
+
+fn read_resolution(keep: Option<String>, with: Option<PathBuf>) -> Result<Resolution, Failure> {
+    match (keep, with) {
+        (_, Some(file)) if !file.is_file() => {
+            let message =
+                format!("{} is no file; name one that holds what to keep", file.display());
+            Err(Failure::new(Exit::Usage, message))
+        }
+        (_, Some(file)) => Ok(Resolution::WithFile { path: absolute(&file)? }),
+        (Some(both), None) if both == "both" => Ok(Resolution::Both),
+        (Some(device), None) => Ok(Resolution::Device { device }),
+        (None, None) => Err(Failure::new(Exit::Usage, "nothing was chosen; use --keep or --with")),
+    }
+}
+
+/// Lists all conflicts, asking for one page after another.
+async fn list(session: &Session, folder: Option<String>) -> Result<(), Failure> {
+    let folder = folder.as_deref().map(folder_word).transpose()?;
+    let client = session.connect().await?;
+    let mut conflicts: Vec<Conflict> = Vec::new();
+    let mut after = None;
+    loop {
+        let page = client.call(ConflictList { folder: folder.clone(), after, limit: None }).await?;
+        conflicts.extend(page.conflicts);
+        after = page.next;
+        if after.is_none() {
+            return session.output.print(&conflicts, |conflicts| {
+                columns(&conflicts.iter().map(row).collect::<Vec<_>>(), "")
+            });
+        }
+    }
+}
+
+fn row(conflict: &Conflict) -> Vec<String> {
+    let devices =
+        conflict.heads.iter().map(|head| safe(&head.device_name)).collect::<Vec<_>>().join(", ");
+    let place = format!("{}: {}", safe(&conflict.folder_label), safe(&conflict.path));
+    vec![safe(&conflict.id).into_owned(), place, devices]
+}
+
+fn describe(conflict: &Conflict) -> String {
+    let rows: Vec<_> = conflict.heads.iter().map(head_row).collect();
+    let place = format!("{}: {}", safe(&conflict.folder_label), safe(&conflict.path));
+    let id = safe(&conflict.id);
+    format!(
+        "{place}\n\n{}\nTo settle it: driftless conflict resolve {id} --keep DEVICE, --keep both, or --with FILE\n",
+        columns(&rows, "  ")
+    )
+}
+
+fn head_row(head: &ConflictHead) -> Vec<String> {
+    let what = match (head.deleted, head.kind) {
+        (true, _) => "deleted".to_owned(),
+        (false, EntryKind::File) => size(head.size),
+        (false, EntryKind::Directory) => "directory".to_owned(),
+        (false, EntryKind::Symlink) => "link".to_owned(),
+    };
+    let place = match (head.shown, head.deleted, head.content_here, &head.content_path) {
+        (true, ..) => "in the folder".to_owned(),
+        (_, true, ..) => String::new(),
+        (_, _, true, Some(path)) => safe(path).into_owned(),
+        (_, _, true, None) => "kept aside".to_owned(),
+        (_, _, false, _) => "not here yet".to_owned(),
+    };
+    vec![safe(&head.device_name).into_owned(), what, ago(now_ms(), head.mtime_ms), place]
+}
