@@ -12,6 +12,7 @@ use std::io::{Read as _, Seek as _, Write as _};
 use std::path::{Path, PathBuf};
 
 use driftless_core::FolderId;
+use driftless_net::{Identity, IdentityError};
 use etcetera::BaseStrategy as _;
 
 pub(crate) use private::{create_private, create_private_dir, open_private, private_options};
@@ -175,6 +176,15 @@ impl Home {
             .map_err(failed)?;
         Ok(HomeLock { _file: file })
     }
+
+    /// Loads this device's identity, making one where there is none.
+    ///
+    /// # Errors
+    ///
+    /// When the key file is unreadable, damaged, or readable by others.
+    pub fn identity(&self) -> Result<Identity, IdentityError> {
+        Identity::load_or_create(&self.key_file())
+    }
 }
 
 /// Spells `id` with lower-case letters, digits, `-`, `_` and `%XX` only.
@@ -225,6 +235,14 @@ mod tests {
         );
         drop(first);
         home.lock().unwrap();
+    }
+
+    #[test]
+    fn a_device_keeps_its_identity() {
+        let directory = tempfile::tempdir().unwrap();
+        let home = home_below(&directory);
+        let first = home.identity().unwrap().device_id();
+        assert_eq!(home.identity().unwrap().device_id(), first);
     }
 
     #[test]
