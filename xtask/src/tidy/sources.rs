@@ -49,7 +49,8 @@ pub(super) fn check(file: &Path, text: &str, breaches: &mut Vec<Breach>) {
     if is_code(file) && text.lines().count() > TOO_LONG {
         found(TOO_LONG + 1, format!("the file has more than {TOO_LONG} lines; split it"));
     }
-    if file.file_name().is_some_and(|name| name == "mod.rs") {
+    // Directly below tests/, foo.rs would be a test program of its own.
+    if file.file_name().is_some_and(|name| name == "mod.rs") && !is_test_file(file) {
         found(1, "name the module after its directory: foo.rs beside foo/".to_owned());
     }
     if !is_checked(file) {
