@@ -1,0 +1,27 @@
+//! What a device remembers of a folder, in one SQLite database per folder.
+//!
+//! [`SqliteIndex`] implements core's [`driftless_core::Index`]. This crate
+//! decides how entries, block lists and sums lie in the database, what is
+//! checked when one is opened, and how its failures are told apart. It does
+//! not decide what to do about a database that is damaged or someone else's:
+//! the caller stops, or has it set aside with [`quarantine`] and begins anew.
+//!
+//! One process, one connection, one thread at a time: the database is locked
+//! exclusively for as long as it is open. A commit is on disk when it returns
+//! (`synchronous=FULL`).
+
+mod codec;
+mod error;
+mod index;
+mod key;
+mod lists;
+mod names;
+mod open;
+mod place;
+mod schema;
+mod state;
+
+pub use error::{IndexError, OpenError};
+pub use index::{MAX_META_KEY_BYTES, MAX_META_VALUE_BYTES, SqliteIndex};
+pub use open::{OpenMode, Opened, Owner};
+pub use place::quarantine;

@@ -1,0 +1,5 @@
+//! The index in SQLite, on real files.
+
+mod conformance;
+mod opening;
+mod scratch;
