@@ -69,12 +69,7 @@ struct Calls {
 #[derive(Debug)]
 enum Waiter {
     Reply(oneshot::Sender<Result<Value, CallError>>),
-    Events {
-        frames: mpsc::Sender<SubscriptionFrame>,
-        end: Arc<SubscriptionEnd>,
-    },
-    /// A subscriber that was cut off; it keeps its place so that the daemon is told when it goes.
-    CutOff,
+    Events { frames: mpsc::Sender<SubscriptionFrame>, end: Arc<SubscriptionEnd> },
 }
 
 /// How a subscription ended, once it has.
@@ -165,11 +160,8 @@ struct Call {
 
 impl Drop for Call {
     fn drop(&mut self) {
-        if self.shared.calls().waiting.remove(&self.id).is_some()
-            && let Ok(frame) = serde_json::to_vec(&ClientFrame::Cancel { cancel: self.id })
-        {
-            // With a full queue the request runs to its end, and its reply is thrown away.
-            let _ = self.shared.outgoing.try_send(frame);
+        if self.shared.calls().waiting.remove(&self.id).is_some() {
+            self.shared.cancel(self.id);
         }
     }
 }
@@ -199,17 +191,29 @@ impl Shared {
             ServerBody::Push(frame) => {
                 // A frame of a type from a newer daemon says nothing to this client.
                 let Ok(frame) = serde_json::from_value(frame) else { return Ok(()) };
-                if let Some(waiter) = calls.waiting.get_mut(&id)
-                    && let Waiter::Events { frames, .. } = waiter
-                    && frames.try_send(frame).is_err()
-                {
-                    std::mem::replace(waiter, Waiter::CutOff).end(Err(CallError::Lagged));
+                let taken = match calls.waiting.get(&id) {
+                    Some(Waiter::Events { frames, .. }) => frames.try_send(frame).is_ok(),
+                    Some(Waiter::Reply(_)) | None => false,
+                };
+                if !taken {
+                    calls.end(id, Err(CallError::Lagged));
+                    self.cancel(id);
                 }
             }
             ServerBody::Ok(value) => calls.end(id, Ok(value)),
             ServerBody::Error(error) => calls.end(id, Err(CallError::Api(error))),
         }
         Ok(())
+    }
+
+    /// Tells the daemon that nobody waits for this reply any more.
+    ///
+    /// With a full queue it is not told. A request then runs to its end for nothing, and a subscription's next
+    /// frame brings this up again.
+    fn cancel(&self, id: u64) {
+        if let Ok(frame) = serde_json::to_vec(&ClientFrame::Cancel { cancel: id }) {
+            drop(self.outgoing.try_send(frame));
+        }
     }
 
     fn end(&self, error: CallError) {
@@ -236,7 +240,6 @@ impl Waiter {
             Self::Reply(reply) => drop(reply.send(end)),
             // Set before the channel closes, which happens when `frames` goes.
             Self::Events { frames: _frames, end: told } => drop(told.set(end.map(drop))),
-            Self::CutOff => {}
         }
     }
 }

@@ -27,7 +27,8 @@ use tokio::time::timeout;
 
 const SOON: Duration = Duration::from_secs(5);
 
-/// A daemon that answers `status`, never ends a `wait`, breaks on `doctor` and counts what it holds.
+/// A daemon that answers `status`, never ends a `wait`, breaks on `doctor` and counts the waits and
+/// subscriptions that it holds.
 struct Daemon {
     home: TempDir,
     events: Arc<EventLog>,
@@ -36,8 +37,15 @@ struct Daemon {
     task: JoinHandle<()>,
 }
 
-/// Counts one wait for as long as its future lives.
+/// Counts one wait or subscription for as long as it lives.
 struct Waiting(watch::Sender<usize>);
+
+impl Waiting {
+    fn begin(count: watch::Sender<usize>) -> Self {
+        count.send_modify(|waits| *waits += 1);
+        Self(count)
+    }
+}
 
 impl Drop for Waiting {
     fn drop(&mut self) {
@@ -62,34 +70,9 @@ impl Daemon {
         let stop = Arc::new(Notify::new());
         let server = Server::bind(&home.path().join("control.sock")).unwrap();
         let (log, count, stopped) = (Arc::clone(&events), waits.clone(), Arc::clone(&stop));
-        let handler =
-            move |request, _| {
-                let (log, count, stopped) = (Arc::clone(&log), count.clone(), Arc::clone(&stopped));
-                async move {
-                    match request {
-                        Request::StatusQuery(query) => {
-                            let name = query.folder.clone().unwrap_or_default();
-                            Reply::to(&query, status(&name))
-                        }
-                        Request::Wait(wait) => {
-                            count.send_modify(|waits| *waits += 1);
-                            let _waiting = Waiting(count);
-                            std::future::pending::<()>().await;
-                            Reply::to(&wait, WaitResult { done: false, missing: vec![] })
-                        }
-                        Request::Subscribe(subscribe) => {
-                            log.subscribe(&subscribe, snapshot).map(Reply::Events)
-                        }
-                        Request::Shutdown(shutdown) => {
-                            stopped.notify_one();
-                            Reply::to(&shutdown, Done {})
-                        }
-                        Request::Doctor(_) => panic!("a broken handler"),
-                        _ => Err(ApiError::new(ErrorCode::Refused, "not here")
-                            .with_hint("ask elsewhere")),
-                    }
-                }
-            };
+        let handler = move |request, _| {
+            answer(request, Arc::clone(&log), count.clone(), Arc::clone(&stopped))
+        };
         let stopped = Arc::clone(&stop);
         let task = tokio::spawn(server.serve(handler, async move { stopped.notified().await }));
         Self { home, events, waits, stop, task }
@@ -107,6 +90,40 @@ impl Daemon {
         let mut waits = self.waits.subscribe();
         let reached = timeout(SOON, waits.wait_for(|waits| *waits == expected)).await;
         assert!(reached.is_ok(), "expected {expected} waits, have {}", *self.waits.borrow());
+    }
+}
+
+async fn answer(
+    request: Request,
+    log: Arc<EventLog>,
+    count: watch::Sender<usize>,
+    stopped: Arc<Notify>,
+) -> Result<Reply, ApiError> {
+    match request {
+        Request::StatusQuery(query) => {
+            let name = query.folder.clone().unwrap_or_default();
+            Reply::to(&query, status(&name))
+        }
+        Request::Wait(wait) => {
+            let _waiting = Waiting::begin(count);
+            std::future::pending::<()>().await;
+            Reply::to(&wait, WaitResult { done: false, missing: vec![] })
+        }
+        Request::Subscribe(subscribe) => {
+            // The subscription owns this closure, so it is counted for as long as it lives.
+            let waiting = Waiting::begin(count);
+            let counted = move |cursor| {
+                let _owned = &waiting;
+                snapshot(cursor)
+            };
+            log.subscribe(&subscribe, counted).map(Reply::Events)
+        }
+        Request::Shutdown(shutdown) => {
+            stopped.notify_one();
+            Reply::to(&shutdown, Done {})
+        }
+        Request::Doctor(_) => panic!("a broken handler"),
+        _ => Err(ApiError::new(ErrorCode::Refused, "not here").with_hint("ask elsewhere")),
     }
 }
 
@@ -279,25 +296,25 @@ async fn events_are_pushed_beside_calls_and_end_with_the_subscription() {
 async fn a_subscriber_that_does_not_read_is_cut_off_and_blocks_nobody() {
     let daemon = Daemon::start();
     let client = daemon.client().await;
-    let mut events =
-        client.subscribe(Subscribe { after: Some("oldest".into()), follow: true }).await.unwrap();
+    let request = Subscribe { after: Some("oldest".into()), follow: true };
+    let mut events = client.subscribe(request).await.unwrap();
+    daemon.waits_are(1).await;
     for at_ms in 0..5_000 {
         daemon.events.publish(at_ms, EventBody::ConfigChanged);
     }
     timeout(SOON, client.call(query("not blocked"))).await.unwrap().unwrap();
-    let lagged = async {
-        loop {
-            match events.next().await {
-                Some(Ok(_)) => {
-                    timeout(Duration::ZERO, std::future::pending::<()>()).await.unwrap_err()
-                }
-                Some(Err(error)) => return error,
-                None => panic!("the stream ended in good order"),
-            };
+    // The daemon is told to stop pushing, though the stream is still held.
+    daemon.waits_are(0).await;
+    let mut kept = 0;
+    let error = loop {
+        match events.next().await {
+            Some(Ok(_)) => kept += 1,
+            Some(Err(error)) => break error,
+            None => panic!("the stream ended in good order"),
         }
     };
-    let error = timeout(SOON, lagged).await.unwrap();
     assert!(matches!(error, CallError::Lagged), "{error:?}");
+    assert!((1..5_000).contains(&kept), "{kept} events were kept");
 }
 
 #[tokio::test(flavor = "multi_thread")]
