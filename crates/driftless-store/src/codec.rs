@@ -335,6 +335,34 @@ mod tests {
         }
     }
 
+    /// P12: a database keeps being read by later versions.
+    #[test]
+    fn the_format_stays_as_released() {
+        let record = FileRecord {
+            version: VersionVector::from_counters(vec![(Author(0x0102), 300)]).unwrap(),
+            content: Content::Directory { mode: 0o755 },
+            previous: None,
+            device: DeviceId::from_bytes([2; 32]),
+            changed_ms: 5,
+            moved_from: Some(MovedFrom {
+                path: RelPath::parse("a/b").unwrap(),
+                version: VersionVector::new(),
+            }),
+        };
+        let head = Head { record: record.clone(), holders: HolderSet::from_bits(3) };
+        let stat = Stat { size_bytes: 4096, mtime_ns: -1, ctime_ns: -2, inode: 9, mode: 0o40755 };
+        let entry = Entry {
+            heads: Heads::from_heads([head]),
+            disk: Some(OnDisk { record, stat, local: false }),
+            ..Entry::default()
+        };
+        let head = [3, 19, 1, 0, 0, 0, 0, 0, 0, 1, 2, 172, 2, 237, 3, 2, 5, 3, 97, 47, 98, 0];
+        let disk = [1, 0, 128, 32, 255, 255, 255, 255, 255, 255, 255, 255, 1, 9, 237, 131, 1];
+        let expected = [&[1, 9][..], &head, &disk].concat();
+        assert_eq!(encoded(&entry), expected);
+        assert_eq!(decode(&expected, &names(), Sequence(0)).unwrap(), entry);
+    }
+
     #[test]
     fn bytes_left_over_are_refused() {
         let mut bytes = encoded(&Entry::default());

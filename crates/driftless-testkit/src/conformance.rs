@@ -101,7 +101,7 @@ fn a_rollback_takes_everything_back(index: &mut impl Index) {
     for number in 0..strategy::LISTS {
         scratch.write(index, &strategy::Write::PutList(number));
     }
-    let write = strategy::Write::Put(path("a"), Entry::default(), strategy::Announce::Next);
+    let write = strategy::Write::Put(path("a"), Box::default(), strategy::Announce::Next);
     scratch.write(index, &write);
     scratch.write(index, &strategy::Write::SetCursor(1, 2, 3));
     scratch.write(index, &strategy::Write::BeginEpoch(9));

@@ -43,7 +43,7 @@ struct Small {
 /// How to take one write back.
 #[derive(Clone, Debug)]
 enum Undo {
-    Entry(RelPath, Option<Entry>),
+    Entry(RelPath, Option<Box<Entry>>),
     List(ContentId, Option<BlockList>),
 }
 
@@ -108,7 +108,7 @@ impl MemIndex {
         for undo in journal.undo.into_iter().rev() {
             match undo {
                 Undo::Entry(path, entry) => {
-                    self.set_entry(&path, entry);
+                    self.set_entry(&path, entry.map(|entry| *entry));
                 }
                 Undo::List(content, list) => {
                     self.set_list(content, list);
@@ -140,7 +140,7 @@ impl MemIndex {
     fn write_entry(&mut self, path: &RelPath, entry: Option<Entry>) -> Result<(), MemIndexError> {
         self.journal()?;
         let old = self.set_entry(path, entry);
-        self.journal()?.undo.push(Undo::Entry(path.clone(), old));
+        self.journal()?.undo.push(Undo::Entry(path.clone(), old.map(Box::new)));
         Ok(())
     }
 

@@ -1,5 +1,8 @@
 //! The index in SQLite, on real files.
 
+#[cfg(test)]
 mod conformance;
+#[cfg(test)]
 mod opening;
+#[cfg(test)]
 mod scratch;

@@ -60,9 +60,8 @@ fn wrong_or_missing_sums_are_counted_anew() {
     for damage in ["totals = NULL", "totals = zeroblob(1104), clean = 0"] {
         let scratch = Scratch::new();
         let (mut index, _) = scratch.open().unwrap();
-        let entry = driftless_core::Entry { ignored: false, ..directory() };
         index.begin().unwrap();
-        index.put(&path("a"), &entry, true).unwrap();
+        index.put(&path("a"), &directory(), true).unwrap();
         index.commit().unwrap();
         let totals = *index.totals();
         assert_ne!(totals, Totals::default());
@@ -99,6 +98,23 @@ fn p8_a_deleted_index_begins_anew_in_the_epoch_that_the_caller_drew() {
     assert_eq!(opened, Opened::Created);
     assert_eq!(index.identity().epoch, Epoch(99));
     assert_eq!(index.get(&path("kept")).unwrap(), None);
+}
+
+/// I9: the log of a deleted database is not taken for the new one's.
+#[test]
+fn p8_a_log_left_behind_is_not_replayed_into_a_new_index() {
+    let scratch = Scratch::new();
+    let wal = scratch.root().join("index.db-wal");
+    let (mut index, _) = scratch.open().unwrap();
+    put(&mut index, "kept");
+    let log = fs::read(&wal).unwrap();
+    assert!(!log.is_empty());
+    drop(index);
+    fs::remove_file(scratch.path()).unwrap();
+    fs::write(&wal, log).unwrap();
+    let (index, opened) = scratch.open().unwrap();
+    assert_eq!(opened, Opened::Created);
+    assert_eq!((index.last_sequence(), index.get(&path("kept")).unwrap()), (Sequence(0), None));
 }
 
 #[test]

@@ -154,7 +154,7 @@ pub fn entry() -> impl Strategy<Value = Entry> {
 /// One write to an index.
 #[derive(Clone, Debug)]
 pub(super) enum Write {
-    Put(RelPath, Entry, Announce),
+    Put(RelPath, Box<Entry>, Announce),
     Remove(RelPath),
     BeginEpoch(u64),
     PutList(u8),
@@ -187,7 +187,7 @@ pub(super) fn any_path() -> impl Strategy<Value = RelPath> {
 fn write() -> impl Strategy<Value = Write> {
     let announce = prop_oneof![Just(Announce::Next), Just(Announce::Keep), Just(Announce::Nothing)];
     prop_oneof![
-        12 => (any_path(), entry(), announce).prop_map(|(p, e, a)| Write::Put(p, e, a)),
+        12 => (any_path(), entry(), announce).prop_map(|(p, e, a)| Write::Put(p, Box::new(e), a)),
         2 => any_path().prop_map(Write::Remove),
         1 => any::<u64>().prop_map(Write::BeginEpoch),
         2 => (0..LISTS).prop_map(Write::PutList),
