@@ -3,7 +3,10 @@
 use std::fs;
 use std::io::ErrorKind;
 
-use driftless_core::{DeviceId, Epoch, FolderId, Index, InstanceId, Sequence, Totals};
+use driftless_core::diff::Writer;
+use driftless_core::{
+    Author, Content, DeviceId, Entry, Epoch, FolderId, Index, InstanceId, Sequence, Totals,
+};
 use driftless_store::{
     IndexError, MAX_META_VALUE_BYTES, OpenError, OpenMode, Opened, Owner, SqliteIndex, quarantine,
 };
@@ -40,6 +43,21 @@ fn a_closed_index_opens_as_it_was() {
     assert!(!wal.exists() || wal.metadata().unwrap().len() == 0);
 }
 
+#[test]
+fn a_device_named_in_a_rolled_back_transaction_is_known_after_reopening() {
+    let scratch = Scratch::new();
+    let (mut index, _) = scratch.open().unwrap();
+    index.begin().unwrap();
+    index.put(&path("a"), &directory(), true).unwrap();
+    index.rollback().unwrap();
+    index.begin().unwrap();
+    index.put(&path("a"), &directory(), true).unwrap();
+    index.commit().unwrap();
+    let entry = index.get(&path("a")).unwrap();
+    index.close().unwrap();
+    assert_eq!(scratch.open().unwrap().0.get(&path("a")).unwrap(), entry);
+}
+
 /// I9: the committed state of a process that died is what the next one finds.
 #[test]
 fn an_index_that_was_not_closed_is_checked_and_kept() {
@@ -72,18 +90,6 @@ fn wrong_or_missing_sums_are_counted_anew() {
         index.close().unwrap();
         assert_eq!(*scratch.open().unwrap().0.totals(), totals, "{damage}, and stored");
     }
-}
-
-fn directory() -> driftless_core::Entry {
-    let mut entry = driftless_core::Entry::default();
-    let identity = driftless_core::diff::Writer {
-        device: DeviceId::from_bytes([1; 32]),
-        author: driftless_core::Author(1),
-        now_ms: 0,
-    };
-    let content = driftless_core::Content::Directory { mode: 0o755 };
-    entry.write(identity.edit(&entry, content, None).unwrap());
-    entry
 }
 
 #[test]
@@ -250,4 +256,13 @@ fn the_daemons_values_are_bounded_and_follow_the_transaction() {
     assert_eq!(index.get_meta("a").unwrap().as_deref(), Some(b"first".as_slice()));
     index.put_meta("a", b"").unwrap();
     assert_eq!(index.get_meta("a").unwrap(), None);
+}
+
+/// The first edit of a directory.
+fn directory() -> Entry {
+    let mut entry = Entry::default();
+    let writer = Writer { device: DeviceId::from_bytes([1; 32]), author: Author(1), now_ms: 0 };
+    let content = Content::Directory { mode: 0o755 };
+    entry.write(writer.edit(&entry, content, None).unwrap());
+    entry
 }
