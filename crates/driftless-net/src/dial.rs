@@ -22,7 +22,7 @@ use crate::registry::DialPlan;
 use crate::tls::Callee;
 
 /// Handshakes of one race that may be under way at once.
-const MAX_RUNNING: usize = 4;
+const MAX_RUNNING: usize = 8;
 /// Addresses that one race may try, however many are suggested to it.
 const MAX_TRIED: usize = 64;
 const STAGGER: Duration = Duration::from_millis(150);
@@ -62,7 +62,10 @@ pub(crate) async fn keep_connected(shared: Arc<Shared>, device: DeviceId, wake: 
             DialPlan::Dial { addresses, names } => {
                 match connected_at.take() {
                     Some(since) if since.elapsed() >= LASTING => pause.reset(),
-                    Some(_) => pause.wait(&wake).await,
+                    Some(_) => {
+                        pause.wait(&wake).await;
+                        continue;
+                    }
                     None => {}
                 }
                 let mut race = Race::new(Arc::clone(&shared), Callee::Device(device));
@@ -246,7 +249,7 @@ impl Race {
 
 async fn resolve(name: String) -> Vec<SocketAddr> {
     match timeout(RESOLVE_DEADLINE, tokio::net::lookup_host(&name)).await {
-        Ok(Ok(addresses)) => addresses.take(MAX_RUNNING * 2).collect(),
+        Ok(Ok(addresses)) => addresses.take(MAX_RUNNING).collect(),
         Ok(Err(error)) => {
             tracing::debug!(name, %error, "address cannot be resolved");
             Vec::new()

@@ -252,7 +252,11 @@ impl Announcer {
         loop {
             tokio::select! {
                 event = heard.recv_async() => {
-                    let event = event.map_err(|_| DiscoveryError::Ended)?;
+                    let Ok(event) = event else {
+                        // Ended because too much came at once; fails if the daemon has.
+                        heard = self.daemon.browse(SERVICE)?;
+                        continue;
+                    };
                     if self.hear(shared, event) {
                         untold = true;
                         neighbourhood.changed.notify_waiters();

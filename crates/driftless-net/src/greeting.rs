@@ -106,6 +106,9 @@ async fn hear(receive: &mut RecvStream) -> Result<[u8; 8], GreetingError> {
 }
 
 /// Tells the program about a connection, and the registry about its end.
+///
+/// One that was replaced meanwhile is passed over, so that the last connection
+/// that the program hears of is the one that lives.
 async fn announce(shared: &Arc<Shared>, connection: Connection) {
     let (device, address) = (connection.device(), connection.remote_address());
     tracing::info!(%device, %address, "connected");
@@ -122,5 +125,9 @@ async fn announce(shared: &Arc<Shared>, connection: Connection) {
         keeper.registry.ended(&watched);
     });
     shared.tell(NetEvent::AddressSeen { device, address }).await;
-    shared.tell(NetEvent::Connected(connection)).await;
+    if let Ok(permit) = shared.events.reserve().await {
+        shared
+            .registry
+            .while_live(&connection, || permit.send(NetEvent::Connected(connection.clone())));
+    }
 }

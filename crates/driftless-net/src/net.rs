@@ -197,6 +197,16 @@ impl Net {
         shared.neighbourhood.recognise(&shared.registry);
     }
 
+    /// Redials every missing device at once, and checks that live connections are
+    /// alive: a silent one is replaced as soon as its device answers a dial, and
+    /// closed after 2.5 s.
+    ///
+    /// Happens by itself, within a second, after a sleep or when the addresses of
+    /// this device change; for a program that learns of either sooner.
+    pub fn look_again(&self) {
+        watch::look_again(&self.0.0);
+    }
+
     /// Opens this device for one pairing attempt within `ttl`, and returns the
     /// six-digit code that the other device must enter. An earlier code is void.
     ///

@@ -348,8 +348,10 @@ async fn enter(
     let name = talk.hear_name().await?;
     talk.send.finish().map_err(|_| Failure::Broken)?;
     // The shower closes once it has seen the end.
-    link.closed().await;
-    Ok(name)
+    match CloseReason::from_error(&link.closed().await) {
+        CloseReason::Done => Ok(name),
+        _ => Err(Failure::Broken),
+    }
 }
 
 /// Why the link broke, as the other device put it.

@@ -82,6 +82,8 @@ struct Live {
     since: Instant,
     run: RunId,
     generation: u64,
+    /// Whether it may be dead, so that another is sought meanwhile.
+    suspect: bool,
 }
 
 impl Registry {
@@ -171,11 +173,12 @@ impl Registry {
         else {
             return DialPlan::Gone;
         };
-        if entry.live.is_some() || entry.allowed.paused {
+        if entry.live.as_ref().is_some_and(|live| !live.suspect) || entry.allowed.paused {
             return DialPlan::Rest;
         }
         let mut addresses = Vec::new();
         let mut names = Vec::new();
+        // Where the user says it is weighs more than where it once was.
         let parsed = entry.allowed.static_addresses.iter().filter_map(|text| match text.parse() {
             Ok(address) => Some(address),
             Err(_) => {
@@ -183,7 +186,8 @@ impl Registry {
                 None
             }
         });
-        for address in entry.hints.iter().chain(&entry.allowed.last_known).copied().chain(parsed) {
+        let known = entry.allowed.last_known.iter().copied();
+        for address in entry.hints.iter().copied().chain(parsed).chain(known) {
             if addresses.len() < MAX_CANDIDATES && !addresses.contains(&address) {
                 addresses.push(address);
             }
@@ -236,12 +240,32 @@ impl Registry {
         Ok(entry.install(candidate, generation))
     }
 
+    /// Runs `tell` unless another connection has taken the place of this one, and
+    /// before another can.
+    pub(crate) fn while_live(&self, connection: &Connection, tell: impl FnOnce()) {
+        let state = self.lock();
+        let live = state.devices.get(&connection.device()).and_then(|entry| entry.live.as_ref());
+        if live.is_some_and(|live| live.connection.is(connection)) {
+            tell();
+        }
+    }
+
     /// Forgets a connection that has ended and wakes the dialler.
     pub(crate) fn ended(&self, connection: &Connection) {
         let mut state = self.lock();
         let Some(entry) = state.devices.get_mut(&connection.device()) else { return };
         if entry.live.as_ref().is_some_and(|live| live.connection.is(connection)) {
             entry.live = None;
+            entry.wake.notify_one();
+        }
+    }
+
+    /// Seeks another connection beside one that may be dead, or no longer.
+    pub(crate) fn suspect(&self, connection: &Connection, suspect: bool) {
+        let mut state = self.lock();
+        let Some(entry) = state.devices.get_mut(&connection.device()) else { return };
+        if let Some(live) = entry.live.as_mut().filter(|live| live.connection.is(connection)) {
+            live.suspect = suspect;
             entry.wake.notify_one();
         }
     }
@@ -289,7 +313,13 @@ impl Entry {
     fn install(&mut self, candidate: Candidate, generation: u64) -> Connection {
         let Candidate { link, device, initiator, run } = candidate;
         let connection = Connection::new(link, device, initiator);
-        let live = Live { connection: connection.clone(), since: Instant::now(), run, generation };
+        let live = Live {
+            connection: connection.clone(),
+            since: Instant::now(),
+            run,
+            generation,
+            suspect: false,
+        };
         if let Some(old) = self.live.replace(live) {
             old.connection.close(CloseReason::Replaced);
         }

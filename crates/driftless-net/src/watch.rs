@@ -10,13 +10,16 @@ use std::time::{Duration, Instant, SystemTime};
 
 use tokio::time::{MissedTickBehavior, interval};
 
+use crate::connection::{CloseReason, Connection};
 use crate::net::{NetEvent, Shared};
 use crate::pairing::PairingFailure;
 
 const TICK: Duration = Duration::from_secs(1);
 /// A wall clock this far ahead of the monotonic one has run through a sleep.
 const SLEEP: Duration = Duration::from_secs(3);
-/// How long a connection may take to prove that it survived.
+/// After this long without proof of life, another connection is sought beside the old one.
+const DOUBT: Duration = Duration::from_millis(400);
+/// After this long without proof, the old one is given up.
 const PROOF: Duration = Duration::from_millis(2500);
 
 /// Looks once a second, for as long as the program runs.
@@ -45,11 +48,24 @@ pub(crate) async fn run(shared: Arc<Shared>) {
 }
 
 /// Dials whoever is missing and checks who seems to be there.
-fn look_again(shared: &Arc<Shared>) {
+pub(crate) fn look_again(shared: &Arc<Shared>) {
     shared.neighbourhood.search_again();
     shared.registry.wake_all();
     for connection in shared.registry.connections() {
-        shared.spawn(async move { connection.prove_alive(PROOF).await });
+        shared.spawn(check(Arc::clone(shared), connection));
+    }
+}
+
+async fn check(shared: Arc<Shared>, connection: Connection) {
+    if connection.answers_within(DOUBT).await {
+        return;
+    }
+    shared.registry.suspect(&connection, true);
+    if connection.answers_within(PROOF - DOUBT).await {
+        shared.registry.suspect(&connection, false);
+    } else {
+        tracing::info!(device = %connection.device(), "a connection does not answer");
+        connection.close(CloseReason::Unresponsive);
     }
 }
 
