@@ -230,7 +230,7 @@ impl Net {
     ///
     /// # Errors
     ///
-    /// See [`PairError`]; after any error the code is spent and a new one must be shown.
+    /// See [`PairError`]; once the other device was reached, the code is spent.
     pub async fn pair_with_code(
         &self,
         code: &str,

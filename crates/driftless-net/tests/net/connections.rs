@@ -257,6 +257,20 @@ async fn a_device_is_found_by_a_host_name() {
     assert!(here.initiator() && !there.initiator());
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn devices_that_listen_everywhere_meet_over_ipv4_and_ipv6() {
+    for loopback in ["127.0.0.1", "::1"] {
+        let (mut left, mut right) =
+            (Device::start_everywhere().await, Device::start_everywhere().await);
+        let address = SocketAddr::new(loopback.parse().unwrap(), right.address().port());
+        right.net.set_devices(vec![left.listed_without_address()]);
+        left.net.set_devices(vec![allowed(right.id(), vec![address])]);
+        let (here, there) = (left.connected().await, right.connected().await);
+        assert_eq!(here.remote_address(), address);
+        assert_eq!(there.remote_address(), SocketAddr::new(address.ip(), left.address().port()));
+    }
+}
+
 /// A wire that can be cut without a word to either end.
 struct Wire {
     address: SocketAddr,

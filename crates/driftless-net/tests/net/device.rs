@@ -23,10 +23,21 @@ impl Device {
         Self::start_with(name, false).await
     }
 
+    /// Listens on every interface, as by default, but on any port.
+    pub(crate) async fn start_everywhere() -> Self {
+        let mut everywhere = config("everywhere", false);
+        everywhere.listen = vec!["[::]:0".parse().unwrap()];
+        Self::start_from(everywhere).await
+    }
+
     pub(crate) async fn start_with(name: &str, discovery: bool) -> Self {
+        Self::start_from(config(name, discovery)).await
+    }
+
+    async fn start_from(config: NetConfig) -> Self {
         let home = tempfile::tempdir().unwrap();
         let identity = Identity::load_or_create(&home.path().join("key.pem")).unwrap();
-        let (net, events) = Net::start(&identity, config(name, discovery)).await.unwrap();
+        let (net, events) = Net::start(&identity, config).await.unwrap();
         Self { net, events, identity, _home: home }
     }
 
