@@ -62,6 +62,8 @@ struct Scan {
     fresh: Vec<(RelPath, Stat)>,
     problems: BTreeSet<String>,
     covered: Vec<Option<RelPath>>,
+    /// Something could not be looked at that may hold files to be synced.
+    incomplete: bool,
 }
 
 #[derive(Debug)]
@@ -117,7 +119,10 @@ impl<I: Index> Engine<I> {
             scan.problems.insert(problem.path.clone());
             self.report(problem.clone());
         }
-        self.local.incomplete |= !batch.unknown.is_empty();
+        // Names that are never synced are reported, but leave nothing out.
+        let is_closed =
+            |problem: &Problem| matches!(problem.code, ProblemCode::Unreadable | ProblemCode::Io);
+        scan.incomplete |= batch.problems.iter().any(is_closed);
         let result = self.merge(&batch, &mut scan);
         if scan.fresh.len() > HELD_FRESH {
             self.local.queue.extend(scan.fresh.drain(..));
@@ -348,7 +353,7 @@ impl<I: Index> Engine<I> {
             return Ok(());
         }
         if scan.full {
-            self.local.incomplete = self.local.incomplete && !scan.problems.is_empty();
+            self.local.incomplete = scan.incomplete;
             if !scan.found_any
                 && self.index.totals().files >= EMPTIED_FILES
                 && !self.local.allow_empty
@@ -361,6 +366,7 @@ impl<I: Index> Engine<I> {
                 self.go_on();
             }
         }
+        self.local.incomplete |= scan.incomplete;
         self.clear_covered_problems(&scan);
         self.match_renames(scan);
         self.dispatch_hashes()
