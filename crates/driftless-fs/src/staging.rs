@@ -1,0 +1,328 @@
+//! Content on its way into the tree, below `.driftless/staging`.
+//!
+//! A file grows as `<content>.part`, block by block, each verified before it is
+//! written (H4), and is sealed by renaming it to `<content>` once all blocks
+//! are there. Nothing is made durable here: that is done for a whole group of
+//! files when they are applied. What a crash leaves is sorted out by
+//! [`recover`].
+
+use std::os::fd::{AsFd, OwnedFd};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use driftless_core::{BlockHash, BlockList, ContentId};
+use rustix::fs::{AtFlags, FallocateFlags, FileType, OFlags, RenameFlags, SeekFrom};
+use rustix::io::Errno;
+
+use crate::beneath::lstat;
+use crate::hash::HashError;
+use crate::root::{FILE_MODE, Root};
+use crate::stat::{kind_of, stat_of};
+
+mod local;
+mod recover;
+
+pub(crate) use local::open_place;
+pub use local::{LocalBlock, LocalPlace, LocalSource};
+pub use recover::{Recovered, recover};
+
+/// Why content could not be staged.
+#[derive(Debug, thiserror::Error)]
+pub enum StageError {
+    /// The bytes are not those that the hash names.
+    #[error("the bytes do not match their hash")]
+    Mismatch,
+    /// The block list is not of the named content or size, or has no such block.
+    #[error("the block list does not fit the content")]
+    WrongList,
+    /// Not all blocks are there yet.
+    #[error("{0} blocks are missing")]
+    Incomplete(usize),
+    /// A file to copy from is not as expected any more.
+    #[error("the local file changed")]
+    SourceChanged,
+    /// The disk or quota is full.
+    #[error("the disk or quota is full")]
+    DiskFull,
+    /// The disk refused.
+    #[error("the staging area cannot be used")]
+    Io(#[source] std::io::Error),
+}
+
+impl From<Errno> for StageError {
+    fn from(errno: Errno) -> Self {
+        match errno {
+            Errno::NOSPC | Errno::DQUOT => Self::DiskFull,
+            errno => Self::Io(errno.into()),
+        }
+    }
+}
+
+impl From<HashError> for StageError {
+    fn from(error: HashError) -> Self {
+        match error {
+            HashError::Unreadable(error) => Self::Io(error),
+            HashError::TooLarge(_) => Self::WrongList,
+            HashError::Unstable | HashError::Vanished => Self::SourceChanged,
+        }
+    }
+}
+
+/// A file that is being put together. May be written to from several threads.
+#[derive(Debug)]
+pub struct StagedFile {
+    root: Root,
+    content: ContentId,
+    fd: OwnedFd,
+    blocks: BlockList,
+    offsets: Vec<u64>,
+    /// Indices of blocks, ordered by the blocks' hashes.
+    by_hash: Vec<u32>,
+    state: Mutex<State>,
+}
+
+#[derive(Debug)]
+struct State {
+    present: Vec<bool>,
+    missing: usize,
+    /// What is not written is a hole, so that zeros need no writing.
+    is_clean: bool,
+}
+
+/// Whether sealed content is staged, ready to be applied.
+pub fn staged(root: &Root, content: &ContentId) -> bool {
+    lstat(root.staging(), &content.to_string())
+        .is_ok_and(|raw| kind_of(&stat_of(&raw)) == FileType::RegularFile)
+}
+
+/// Stages content that is one block, in one go.
+pub fn stage_small(root: &Root, content: &ContentId, bytes: &[u8]) -> Result<(), StageError> {
+    if BlockHash::of(bytes).as_bytes() != content.as_bytes() {
+        return Err(StageError::Mismatch);
+    }
+    if staged(root, content) {
+        return Ok(());
+    }
+    let part = copy_name(root, content);
+    let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY;
+    let fd = open_staging(root, &part, flags)?;
+    let sealed = write_all_at(&fd, bytes, 0).and_then(|()| seal(root, &part, content));
+    if sealed.is_err() {
+        let _ = rustix::fs::unlinkat(root.staging(), &part, AtFlags::empty());
+    }
+    Ok(sealed?)
+}
+
+impl StagedFile {
+    /// Begins or resumes staging `content`, which `blocks` make up.
+    ///
+    /// What an earlier attempt left is hashed again, and only blocks that
+    /// verify count as present (P1, N1). One content is to be staged by one
+    /// `StagedFile` at a time.
+    pub fn begin(root: &Root, content: ContentId, blocks: BlockList) -> Result<Self, StageError> {
+        if blocks.content_id() != content {
+            return Err(StageError::WrongList);
+        }
+        let part = part_name(&content);
+        let fresh = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR;
+        let (fd, is_clean) = match open_staging(root, &part, fresh) {
+            Err(Errno::EXIST) => (open_staging(root, &part, OFlags::RDWR)?, false),
+            fd => (fd?, true),
+        };
+        let size = blocks.size_bytes();
+        rustix::fs::ftruncate(&fd, size)?;
+        let count = blocks.blocks().len();
+        let mut by_hash: Vec<u32> = (0..count as u32).collect();
+        by_hash.sort_unstable_by_key(|&index| (blocks.blocks()[index as usize].hash, index));
+        let offsets = blocks.with_offsets().map(|(offset, _)| offset).collect();
+        let state = State { present: vec![false; count], missing: count, is_clean };
+        let file = Self {
+            root: root.clone(),
+            content,
+            fd,
+            blocks,
+            offsets,
+            by_hash,
+            state: Mutex::new(state),
+        };
+        if !is_clean {
+            file.verify_present()?;
+        }
+        Ok(file)
+    }
+
+    /// The content that is being staged.
+    pub fn content(&self) -> ContentId {
+        self.content
+    }
+
+    /// The blocks, in order.
+    pub fn blocks(&self) -> &BlockList {
+        &self.blocks
+    }
+
+    /// The indices of the blocks that are still missing, in order. A block that
+    /// occurs several times is listed once, and fills all its places when written.
+    pub fn missing(&self) -> Vec<usize> {
+        let state = self.lock();
+        let mut indices: Vec<usize> = self
+            .by_hash
+            .chunk_by(|&a, &b| self.hash_at(a as usize) == self.hash_at(b as usize))
+            .filter_map(|same| same.iter().find(|&&index| !state.present[index as usize]))
+            .map(|&index| index as usize)
+            .collect();
+        indices.sort_unstable();
+        indices
+    }
+
+    /// Writes a block, once its bytes are verified, at every place that it has.
+    pub fn write_block(&self, index: usize, bytes: &[u8]) -> Result<(), StageError> {
+        let block = *self.blocks.blocks().get(index).ok_or(StageError::WrongList)?;
+        if bytes.len() != block.len as usize || BlockHash::of(bytes) != block.hash {
+            return Err(StageError::Mismatch);
+        }
+        let is_zero = bytes.iter().all(|&byte| byte == 0);
+        for &place in self.places_of(&block.hash) {
+            self.put(place as usize, bytes, is_zero)?;
+        }
+        Ok(())
+    }
+
+    /// Seals the file: from here on it can be applied.
+    pub fn finish(self) -> Result<(), StageError> {
+        let missing = self.lock().missing;
+        if missing > 0 {
+            return Err(StageError::Incomplete(missing));
+        }
+        let stat = stat_of(&rustix::fs::fstat(&self.fd)?);
+        if stat.size_bytes != self.blocks.size_bytes() {
+            return Err(StageError::WrongList);
+        }
+        Ok(seal(&self.root, &part_name(&self.content), &self.content)?)
+    }
+
+    /// Throws away what was staged so far.
+    pub fn discard(self) -> Result<(), StageError> {
+        let part = part_name(&self.content);
+        Ok(rustix::fs::unlinkat(self.root.staging(), part, AtFlags::empty())?)
+    }
+
+    /// Finds out which blocks an earlier attempt left.
+    fn verify_present(&self) -> Result<(), StageError> {
+        let mut bytes = Vec::new();
+        let mut data = None;
+        for (index, (offset, block)) in self.blocks.with_offsets().enumerate() {
+            let end = offset + u64::from(block.len);
+            // Blocks that lie in a hole were not written, unless they are zeros.
+            if data.is_none_or(|data| data < offset) {
+                data = match rustix::fs::seek(&self.fd, SeekFrom::Data(offset)) {
+                    Ok(data) => Some(data),
+                    Err(Errno::NXIO) => Some(u64::MAX),
+                    Err(_) => Some(offset),
+                };
+            }
+            if data.is_some_and(|data| data >= end) {
+                continue;
+            }
+            bytes.resize(block.len as usize, 0);
+            crate::hash::read_exact_at(&self.fd, &mut bytes, offset)?;
+            if BlockHash::of(&bytes) == block.hash {
+                self.mark(index);
+            }
+        }
+        Ok(())
+    }
+
+    fn put(&self, index: usize, bytes: &[u8], is_zero: bool) -> Result<(), StageError> {
+        let offset = self.offsets[index];
+        let is_clean = {
+            let state = self.lock();
+            if state.present[index] {
+                return Ok(());
+            }
+            state.is_clean
+        };
+        let punch = FallocateFlags::PUNCH_HOLE | FallocateFlags::KEEP_SIZE;
+        let is_hole = is_zero
+            && (is_clean
+                || rustix::fs::fallocate(&self.fd, punch, offset, bytes.len() as u64).is_ok());
+        if !is_hole {
+            write_all_at(&self.fd, bytes, offset)?;
+        }
+        self.mark(index);
+        Ok(())
+    }
+
+    fn mark(&self, index: usize) {
+        let mut state = self.lock();
+        if !std::mem::replace(&mut state.present[index], true) {
+            state.missing -= 1;
+        }
+    }
+
+    fn is_present(&self, index: usize) -> bool {
+        self.lock().present[index]
+    }
+
+    fn places_of(&self, hash: &BlockHash) -> &[u32] {
+        let start = self.by_hash.partition_point(|&index| self.hash_at(index as usize) < *hash);
+        let rest = &self.by_hash[start..];
+        &rest[..rest.partition_point(|&index| self.hash_at(index as usize) == *hash)]
+    }
+
+    fn hash_at(&self, index: usize) -> BlockHash {
+        self.blocks.blocks()[index].hash
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The name under which content grows.
+fn part_name(content: &ContentId) -> String {
+    format!("{content}.part")
+}
+
+/// A name for a further file of the same content.
+pub(crate) fn copy_name(root: &Root, content: &ContentId) -> String {
+    format!("{content}.{}", root.unique())
+}
+
+/// Opens a name of the staging area itself.
+pub(crate) fn open_staging(root: &Root, name: &str, flags: OFlags) -> rustix::io::Result<OwnedFd> {
+    let flags = flags | OFlags::NOFOLLOW | OFlags::CLOEXEC | OFlags::NONBLOCK;
+    rustix::fs::openat(root.staging(), name, flags, FILE_MODE)
+}
+
+/// Gives a complete part its final name. What is sealed already is the same.
+fn seal(root: &Root, part: &str, content: &ContentId) -> rustix::io::Result<()> {
+    let name = content.to_string();
+    let staging = root.staging();
+    let sealed = if root.can_swap() {
+        rustix::fs::renameat_with(staging, part, staging, &name, RenameFlags::NOREPLACE)
+    } else {
+        rustix::fs::linkat(staging, part, staging, &name, AtFlags::empty())
+            .and_then(|()| rustix::fs::unlinkat(staging, part, AtFlags::empty()))
+    };
+    match sealed {
+        Err(Errno::EXIST) => rustix::fs::unlinkat(staging, part, AtFlags::empty()),
+        // File systems without links have nothing better than a look before the rename.
+        Err(Errno::PERM | Errno::OPNOTSUPP | Errno::NOSYS) if !root.can_swap() => {
+            rustix::fs::renameat(staging, part, staging, &name)
+        }
+        result => result,
+    }
+}
+
+pub(crate) fn write_all_at(fd: impl AsFd, bytes: &[u8], offset: u64) -> rustix::io::Result<()> {
+    let mut done = 0;
+    while done < bytes.len() {
+        match rustix::io::pwrite(&fd, &bytes[done..], offset + done as u64) {
+            Ok(0) => return Err(Errno::IO),
+            Ok(written) => done += written,
+            Err(Errno::INTR) => {}
+            Err(errno) => return Err(errno),
+        }
+    }
+    Ok(())
+}

@@ -1,0 +1,156 @@
+//! Filling a staged file from what this device already has.
+
+use std::os::fd::OwnedFd;
+
+use driftless_core::{BlockHash, BlockList, ContentId, RelPath, Stat};
+use rustix::io::Errno;
+
+use super::{StageError, StagedFile};
+use crate::beneath::{FILE, open_beneath};
+use crate::hash::read_exact_at;
+use crate::root::Root;
+use crate::stat::stat_of;
+
+/// A file on this device.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub enum LocalPlace {
+    /// In the tree, as it was when its blocks were known.
+    Path(RelPath, Stat),
+    /// In the store of heads.
+    Head(ContentId),
+    /// In history, by its id.
+    History(String),
+}
+
+/// A block somewhere in a local file. Its length follows from its hash.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub struct LocalBlock {
+    /// The hash of its bytes.
+    pub hash: BlockHash,
+    /// Where it begins, in bytes.
+    pub offset_bytes: u64,
+}
+
+/// A local file and those of its blocks that may be of use.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct LocalSource {
+    /// Where it is.
+    pub place: LocalPlace,
+    /// Its blocks, in any order. Believed only once their bytes are verified.
+    pub blocks: Vec<LocalBlock>,
+}
+
+impl LocalSource {
+    /// A file of which all blocks are known.
+    pub fn whole(place: LocalPlace, blocks: &BlockList) -> Self {
+        let blocks = blocks
+            .with_offsets()
+            .map(|(offset_bytes, block)| LocalBlock { hash: block.hash, offset_bytes })
+            .collect();
+        Self { place, blocks }
+    }
+}
+
+/// Opens a local file; `SourceChanged` if it is not as believed.
+pub(crate) fn open_place(root: &Root, place: &LocalPlace) -> Result<OwnedFd, StageError> {
+    let fd = match place {
+        LocalPlace::Path(path, stat) => {
+            let fd = root.open_file(path).map_err(changed)?;
+            if stat_of(&rustix::fs::fstat(&fd)?) != *stat {
+                return Err(StageError::SourceChanged);
+            }
+            fd
+        }
+        LocalPlace::Head(content) => {
+            open_beneath(root.heads(), &content.to_string(), FILE).map_err(changed)?
+        }
+        LocalPlace::History(id) => {
+            RelPath::parse(id).map_err(|_| StageError::SourceChanged)?;
+            open_beneath(root.history(), id, FILE).map_err(changed)?
+        }
+    };
+    Ok(fd)
+}
+
+fn changed(errno: Errno) -> StageError {
+    match errno {
+        Errno::NOENT | Errno::NOTDIR | Errno::LOOP | Errno::NXIO => StageError::SourceChanged,
+        errno => errno.into(),
+    }
+}
+
+impl StagedFile {
+    /// Takes over blocks that local files have, and returns how many bytes
+    /// that saved.
+    ///
+    /// Every block is verified on its way. A source that changed, or cannot be
+    /// read, is passed over; only trouble with the staged file is an error.
+    pub fn copy_local(&self, sources: &[LocalSource]) -> Result<u64, StageError> {
+        let mut reused = 0;
+        for source in sources {
+            if self.lock().missing == 0 {
+                break;
+            }
+            let Ok(fd) = open_place(&self.root, &source.place) else { continue };
+            if self.is_mostly(source) {
+                self.clone_from_file(&fd)?;
+            }
+            reused += self.copy_from(&fd, source)?;
+        }
+        Ok(reused)
+    }
+
+    fn copy_from(&self, fd: &OwnedFd, source: &LocalSource) -> Result<u64, StageError> {
+        let mut reused = 0;
+        let mut bytes = Vec::new();
+        for local in &source.blocks {
+            let places = self.places_of(&local.hash);
+            let missing = places.iter().filter(|&&place| !self.is_present(place as usize));
+            let (Some(&first), count) = (places.first(), missing.count() as u64) else { continue };
+            if count == 0 {
+                continue;
+            }
+            let len = self.blocks.blocks()[first as usize].len;
+            bytes.resize(len as usize, 0);
+            if read_exact_at(fd, &mut bytes, local.offset_bytes).is_err() {
+                continue;
+            }
+            match self.write_block(first as usize, &bytes) {
+                Ok(()) => reused += count * u64::from(len),
+                Err(StageError::Mismatch) => {}
+                Err(error) => return Err(error),
+            }
+        }
+        Ok(reused)
+    }
+
+    /// Whether more than half of the bytes are at the same place in `source`.
+    fn is_mostly(&self, source: &LocalSource) -> bool {
+        let same: u64 = source
+            .blocks
+            .iter()
+            .flat_map(|local| self.places_of(&local.hash).iter().map(move |&place| (local, place)))
+            .filter(|(local, place)| self.offsets[*place as usize] == local.offset_bytes)
+            .map(|(_, place)| u64::from(self.blocks.blocks()[place as usize].len))
+            .sum();
+        same > self.blocks.size_bytes() / 2
+    }
+
+    /// Shares the whole of a local file's storage where the file system can,
+    /// and then finds out which blocks that gave.
+    fn clone_from_file(&self, source: &OwnedFd) -> Result<(), StageError> {
+        {
+            let mut state = self.lock();
+            // Cloning replaces the whole file, so nothing may be there yet.
+            if !state.is_clean || state.missing < state.present.len() {
+                return Ok(());
+            }
+            if rustix::fs::ioctl_ficlone(&self.fd, source).is_err() {
+                return Ok(());
+            }
+            state.is_clean = false;
+        }
+        rustix::fs::ftruncate(&self.fd, self.blocks.size_bytes())?;
+        self.verify_present()
+    }
+}
