@@ -3,8 +3,11 @@
 //! - [`MemIndex`]: the index in memory, deterministic, with crashes on demand.
 //! - [`conformance`]: the one suite that every implementation of
 //!   [`driftless_core::Index`] passes, and arbitrary entries for other tests.
+//! - [`World`]: several devices on simulated disks, clocks and a network.
 
 pub mod conformance;
 pub mod mem_index;
+pub mod world;
 
 pub use mem_index::{MemIndex, MemIndexError};
+pub use world::{Failure, World, run_random, settle};

@@ -249,8 +249,7 @@ impl Disk {
         {
             return None;
         }
-        let overwritten =
-            if self.get(to).is_some() { self.remove_tree(to) } else { Vec::new() };
+        let overwritten = if self.get(to).is_some() { self.remove_tree(to) } else { Vec::new() };
         let inside = self.below(from);
         let mut node = self.now.tree.remove(from)?;
         node.ctime_ns = self.stamp();

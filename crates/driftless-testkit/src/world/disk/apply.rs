@@ -6,7 +6,7 @@ use driftless_core::{
     ContentId, Displaced, Outcome, Precondition, Problem, ProblemCode, RelPath, Stat, Step,
 };
 
-use super::{Blob, Disk, Kind, Node, TYPE_DIRECTORY};
+use super::{Blob, Disk, Kind, Node};
 
 /// Whether what stands at a path is what a plan believed. Of a directory only
 /// kind and mode count, because its times change with what it holds.
@@ -25,17 +25,14 @@ impl Disk {
     pub(crate) fn apply(&mut self, step: &Step) -> Outcome {
         match step {
             Step::Directory { path, mode, precondition, displaced } => {
-                let is_there = self.get(path).is_some_and(Node::is_directory);
-                let wants_there =
-                    matches!(precondition, Precondition::Unchanged(stat) if is_directory(stat));
-                if is_there && wants_there {
-                    return match self.check(path, precondition) {
-                        Some(refusal) => refusal,
-                        None => {
-                            self.set(path, Some(*mode), None);
-                            self.applied(path)
-                        }
-                    };
+                if let (Some(node), Precondition::Unchanged(stat)) = (self.get(path), precondition)
+                    && node.is_directory()
+                {
+                    if !is_as_believed(node, stat) {
+                        return Outcome::Stale;
+                    }
+                    self.set(path, Some(*mode), None);
+                    return self.applied(path);
                 }
                 self.swap_in(path, precondition, displaced, |disk| {
                     disk.place(path, Kind::Directory, *mode, None);
@@ -159,8 +156,4 @@ impl Disk {
         let shown = self.blob_at(path).filter(|blob| blob.content == content);
         shown.or_else(|| self.now.heads.get(&content)).cloned()
     }
-}
-
-fn is_directory(stat: &Stat) -> bool {
-    stat.mode & 0o170_000 == TYPE_DIRECTORY
 }

@@ -1,0 +1,153 @@
+//! What engines have done to the simulated disk, and fetching.
+//!
+//! Steps, keeping and releasing happen in the order of the effects, one at a
+//! time, with people's edits in between; fetching happens beside them.
+
+use std::rc::Rc;
+
+use driftless_core::{
+    ContentId, DeviceId, Index, Outcome, Precondition, Problem, ProblemCode, RelPath, Step,
+};
+use driftless_engine::{FetchError, Fetched, Input, LocalSource};
+
+use super::device::number_of;
+use super::disk::Blob;
+use super::{Event, World};
+
+#[derive(Debug)]
+pub(crate) enum Chore {
+    Apply { left: std::vec::IntoIter<Step>, done: Vec<(Step, Outcome)> },
+    Keep { content: ContentId, path: RelPath },
+    Release { content: ContentId, path: RelPath },
+}
+
+impl Chore {
+    pub(crate) fn apply(steps: Vec<Step>) -> Self {
+        Self::Apply { left: steps.into_iter(), done: Vec::new() }
+    }
+}
+
+/// A content that is wanted.
+#[derive(Debug)]
+pub(crate) struct Errand {
+    pub(crate) content: ContentId,
+    pub(crate) size_bytes: u64,
+    pub(crate) path: RelPath,
+    pub(crate) sources: Vec<DeviceId>,
+    pub(crate) local: Vec<LocalSource>,
+}
+
+impl World {
+    pub(crate) fn add_chore(&mut self, device: usize, chore: Chore) {
+        self.activity += 1;
+        let this = &mut self.devices[device];
+        this.chores.push_back(chore);
+        if !this.doing_chore {
+            this.doing_chore = true;
+            self.soon(device, 10_000, Event::ChoreStep);
+        }
+    }
+
+    pub(crate) fn chore_step(&mut self, device: usize) {
+        match self.devices[device].chores.pop_front() {
+            None => {
+                self.devices[device].doing_chore = false;
+                return;
+            }
+            Some(Chore::Apply { mut left, mut done }) => match left.next() {
+                Some(step) => {
+                    let outcome = self.apply(device, &step);
+                    done.push((step, outcome));
+                    self.devices[device].chores.push_front(Chore::Apply { left, done });
+                }
+                None => {
+                    self.devices[device].disk.sync();
+                    self.tell(device, Input::Applied(done));
+                }
+            },
+            Some(Chore::Keep { content, path }) => {
+                let disk = &mut self.devices[device].disk;
+                let message = "it is not staged".to_owned();
+                let problem = Problem { path: path.to_string(), code: ProblemCode::Io, message };
+                let result = disk.keep(content).then_some(()).ok_or(problem);
+                disk.sync();
+                self.tell(device, Input::Kept { content, path, result });
+            }
+            Some(Chore::Release { content, path }) => {
+                self.note(format_args!("{device} releases {content} of {path}"));
+                self.devices[device].disk.release(content, &path);
+            }
+        }
+        self.soon(device, 10_000, Event::ChoreStep);
+    }
+
+    fn apply(&mut self, device: usize, step: &Step) -> Outcome {
+        if self.faults && self.random.chance(3) {
+            let codes = [ProblemCode::NotWritable, ProblemCode::DiskFull, ProblemCode::Io];
+            let code = self.random.pick(&codes).copied().unwrap_or(ProblemCode::Io);
+            if let (ProblemCode::Io, Step::Install { content, .. }) = (code, step) {
+                // What could not be made durable is discarded (D3).
+                self.devices[device].disk.now.staging.remove(content);
+            }
+            let (path, message) = (step.path().to_string(), "a fault".to_owned());
+            return Outcome::Blocked(Problem { path, code, message });
+        }
+        let victim = match step {
+            Step::Move { from, .. } => Some(from),
+            Step::Install { path, precondition: Precondition::Unchanged(_), .. }
+            | Step::Symlink { path, precondition: Precondition::Unchanged(_), .. }
+            | Step::Directory { path, precondition: Precondition::Unchanged(_), .. }
+            | Step::Remove { path, precondition: Precondition::Unchanged(_), .. } => Some(path),
+            _ => None,
+        };
+        let there = victim.and_then(|path| self.devices[device].disk.blob_at(path)).cloned();
+        let outcome = self.devices[device].disk.apply(step);
+        self.note(format_args!("{device} applies {step:?}: {outcome:?}"));
+        if let (Outcome::Applied(_), Some(victim), Some(there)) = (&outcome, victim, there) {
+            self.check_victim(device, victim, &there);
+        }
+        outcome
+    }
+
+    /// I5: what a step displaced is what its plan believed to be there.
+    fn check_victim(&mut self, device: usize, victim: &RelPath, there: &Rc<Blob>) {
+        let entry = self.devices[device].index().get(victim).ok().flatten().unwrap_or_default();
+        let believed = entry.disk.and_then(|disk| disk.record.content.file());
+        if believed.is_none_or(|(believed, _)| believed != there.content) {
+            self.fail(format!(
+                "I5: device {device} displaced {victim} without knowing what it held"
+            ));
+        }
+    }
+
+    pub(crate) fn fetch(&mut self, device: usize, errand: Errand) {
+        let Errand { content, size_bytes, path, mut sources, local } = errand;
+        let disk = &self.devices[device].disk;
+        let here = local.iter().find_map(|source| match source {
+            LocalSource::Path { path, stat, content: held } => disk
+                .get(path)
+                .filter(|node| *held == content && node.stat() == *stat)
+                .and_then(|node| node.blob()),
+            LocalSource::Stored(held) => disk.now.heads.get(held).filter(|_| *held == content),
+        });
+        let mut blob = here.cloned();
+        while blob.is_none() && !sources.is_empty() {
+            let source = number_of(&sources.swap_remove(self.random.index(sources.len())));
+            if self.is_connected(device, source) {
+                blob = self.devices[source].disk.serve(&path, content);
+            }
+        }
+        let what = if blob.is_some() { "fetches" } else { "cannot get" };
+        self.note(format_args!("{device} {what} {content} for {path}"));
+        let result = match blob {
+            Some(blob) if blob.bytes.len() as u64 == size_bytes => {
+                let blocks = (blob.blocks.blocks().len() > 1).then(|| blob.blocks.clone());
+                self.devices[device].disk.now.staging.insert(content, blob);
+                Ok(Fetched { blocks })
+            }
+            Some(_) => return self.fail(format!("{path} has another size than was said")),
+            None => Err(FetchError::NotAvailable),
+        };
+        self.tell(device, Input::Fetched { content, result });
+    }
+}

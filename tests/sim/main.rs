@@ -1,0 +1,3 @@
+//! Whole clusters in one process under a simulated clock.
+
+mod sweep;
