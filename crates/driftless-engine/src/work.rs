@@ -7,6 +7,7 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use driftless_core::block::SINGLE_BLOCK_BYTES;
 use driftless_core::brake::HeldBack;
 use driftless_core::plan::{Plan, plan, revert};
 use driftless_core::totals::brakes_on;
@@ -18,9 +19,11 @@ use driftless_core::{
 use crate::engine::{Engine, Mode};
 use crate::io::{Effect, Event, FetchError, Fetched, LocalSource};
 
-/// The most contents, and roughly the most bytes, that are fetched at once.
+/// The most small contents, and roughly the most bytes of them, that are
+/// fetched at once; and the most large ones, which do not hold the small ones up.
 const FETCHES_IN_FLIGHT: usize = 2048;
-const FETCH_BYTES_IN_FLIGHT: u64 = 128 << 20;
+const FETCH_BYTES_IN_FLIGHT: u64 = 64 << 20;
+const LARGE_IN_FLIGHT: usize = 4;
 
 /// The most steps that are carried out under one barrier, and how many may wait.
 const STEPS_PER_BATCH: usize = 1024;
@@ -47,7 +50,11 @@ pub(crate) struct Work {
     /// Paths that steps or fetches are about.
     busy: BTreeMap<RelPath, Busy>,
     fetching: BTreeMap<ContentId, Fetching>,
-    fetching_bytes: u64,
+    /// Bytes of the small contents among them, and how many large ones there are.
+    small_bytes: u64,
+    large: usize,
+    /// Needed paths of large contents that wait for their turn.
+    large_waiting: BTreeSet<RelPath>,
     ready: Vec<Step>,
     applying: bool,
     /// Contents that are staged and verified.
@@ -139,7 +146,7 @@ impl Work {
 
     fn has_room(&self) -> bool {
         self.fetching.len() < FETCHES_IN_FLIGHT
-            && self.fetching_bytes < FETCH_BYTES_IN_FLIGHT
+            && self.small_bytes < FETCH_BYTES_IN_FLIGHT
             && self.ready.len() < STEPS_WAITING
     }
 }
@@ -162,6 +169,7 @@ impl<I: Index> Engine<I> {
             work.removals.remove(path);
             work.held.remove(path);
             work.waiting.remove(path);
+            work.large_waiting.remove(path);
             work.parked.remove(path);
             return;
         }
@@ -196,6 +204,10 @@ impl<I: Index> Engine<I> {
                 None => break,
             }
         }
+        while self.work.large < LARGE_IN_FLIGHT {
+            let Some(path) = self.work.large_waiting.pop_first() else { break };
+            self.plan_path(path)?;
+        }
         Ok(())
     }
 
@@ -210,6 +222,7 @@ impl<I: Index> Engine<I> {
             let work = &self.work;
             let elsewhere = work.busy.contains_key(&path)
                 || work.waiting.contains(&path)
+                || work.large_waiting.contains(&path)
                 || work.parked.contains_key(&path)
                 || work.held.contains(&path)
                 || work.removals.contains(&path);
@@ -385,9 +398,18 @@ impl<I: Index> Engine<I> {
             fetching.paths.insert(path);
             return;
         }
+        if size_bytes > SINGLE_BLOCK_BYTES {
+            if self.work.large == LARGE_IN_FLIGHT {
+                self.work.busy.remove(&path);
+                self.work.large_waiting.insert(path);
+                return;
+            }
+            self.work.large += 1;
+        } else {
+            self.work.small_bytes += size_bytes;
+        }
         let paths = BTreeSet::from([path.clone()]);
         self.work.fetching.insert(content, Fetching { size_bytes, paths });
-        self.work.fetching_bytes += size_bytes;
         self.effect(Effect::Fetch { content, size_bytes, path, sources, local });
     }
 
@@ -441,7 +463,11 @@ impl<I: Index> Engine<I> {
         result: Result<Fetched, FetchError>,
     ) -> Result<(), I::Error> {
         let Some(fetching) = self.work.fetching.remove(&content) else { return Ok(()) };
-        self.work.fetching_bytes = self.work.fetching_bytes.saturating_sub(fetching.size_bytes);
+        if fetching.size_bytes > SINGLE_BLOCK_BYTES {
+            self.work.large = self.work.large.saturating_sub(1);
+        } else {
+            self.work.small_bytes = self.work.small_bytes.saturating_sub(fetching.size_bytes);
+        }
         for path in &fetching.paths {
             self.work.busy.remove(path);
         }
