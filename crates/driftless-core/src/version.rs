@@ -71,7 +71,9 @@ impl VersionVector {
     pub fn bumped(&self, author: Author) -> Option<Self> {
         let mut counters = self.0.clone();
         match counters.binary_search_by_key(&author, |&(a, _)| a) {
-            Ok(index) if counters[index].1 < MAX_COUNTER => counters[index].1 += 1,
+            Ok(index) if counters[index].1 < MAX_COUNTER && counters.len() <= MAX_AUTHORS => {
+                counters[index].1 += 1;
+            }
             Err(index) if counters.len() < MAX_AUTHORS => counters.insert(index, (author, 1)),
             _ => return None,
         }
@@ -186,5 +188,14 @@ mod tests {
         assert_eq!(VersionVector::from_counters(vec![(author, 0)]), Err(VersionError::Counter));
         let full = VersionVector::from_counters(vec![(author, MAX_COUNTER)]).unwrap();
         assert_eq!(full.bumped(author), None);
+    }
+
+    #[test]
+    fn a_join_of_many_authors_is_not_built_upon() {
+        let of = |first: u64| (first..first + 200).map(|n| (Author(n), 1)).collect();
+        let joined = VersionVector::from_counters(of(1)).unwrap();
+        let joined = joined.joined(&VersionVector::from_counters(of(101)).unwrap());
+        assert!(joined.counters().len() > MAX_AUTHORS);
+        assert_eq!(joined.bumped(Author(1)), None);
     }
 }
