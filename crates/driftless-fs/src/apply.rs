@@ -35,6 +35,8 @@ mod prepare;
 mod remove;
 mod swap;
 mod sync;
+#[cfg(test)]
+mod without_swap;
 
 use parents::Parents;
 use prepare::{Prepared, prepare};

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::os::fd::OwnedFd;
 
-use driftless_core::{ContentId, Outcome, Stat, Step};
+use driftless_core::{BlockList, ContentId, Outcome, Stat, Step};
 use rustix::fs::{AtFlags, FileType, Mode, OFlags};
 use rustix::io::{Errno, Result};
 
@@ -13,8 +13,8 @@ use super::sync::FEW;
 use crate::beneath::lstat;
 use crate::problem::unwritable;
 use crate::root::{FILE_MODE, Root};
-use crate::staging::{copy_name, open_staging};
-use crate::stat::{kind_of, stat_of, timespec_of};
+use crate::staging::{copy_name, open_staging, staged};
+use crate::stat::{is_same_but_renamed, kind_of, stat_of, timespec_of};
 
 const COPY_BYTES: usize = 1 << 20;
 
@@ -46,13 +46,13 @@ impl Staged {
     /// Deletes it, if the name still leads to what was made.
     pub(super) fn discard(&self, root: &Root) {
         let Ok(raw) = lstat(root.staging(), &self.name) else { return };
-        if raw.st_ino == self.stat.inode {
-            let flags = match kind_of(&self.stat) {
-                FileType::Directory => AtFlags::REMOVEDIR,
-                _ => AtFlags::empty(),
-            };
-            let _ = rustix::fs::unlinkat(root.staging(), &self.name, flags);
-        }
+        let flags = match kind_of(&self.stat) {
+            // Never removed unless empty, whoever made it.
+            FileType::Directory => AtFlags::REMOVEDIR,
+            _ if is_same_but_renamed(&stat_of(&raw), &self.stat) => AtFlags::empty(),
+            _ => return,
+        };
+        let _ = rustix::fs::unlinkat(root.staging(), &self.name, flags);
     }
 }
 
@@ -117,7 +117,8 @@ struct Made {
 /// Opens the staged file, or a copy where more steps need it after this one.
 fn file(root: &Root, content: &ContentId, size_bytes: u64, is_shared: bool) -> Result<Made> {
     let fresh = OFlags::CREATE | OFlags::EXCL | OFlags::RDWR;
-    if size_bytes == 0 {
+    let is_empty = *content == BlockList::default().content_id();
+    if is_empty && (is_shared || !staged(root, content)) {
         let name = copy_name(root, content);
         let fd = open_staging(root, &name, fresh)?;
         return Ok(Made { name, fd, is_temporary: true });

@@ -1,9 +1,11 @@
 //! Putting something staged at a path.
 
-use std::os::fd::BorrowedFd;
+use std::os::fd::{BorrowedFd, OwnedFd};
 
 use driftless_core::{Displaced, Outcome, Precondition, RelPath, Stat};
-use rustix::fs::{AtFlags, RenameFlags, linkat, renameat, renameat_with, unlinkat};
+use rustix::fs::{
+    AtFlags, FileType, Mode, OFlags, RenameFlags, linkat, renameat, renameat_with, unlinkat,
+};
 use rustix::io::{Errno, Result};
 
 use super::prepare::Staged;
@@ -12,7 +14,7 @@ use crate::beneath::{DIRECTORY, lstat, open_beneath};
 use crate::history::{self, Label, Place, VersionReason};
 use crate::listing::Listing;
 use crate::problem::unwritable;
-use crate::stat::{is_same_but_renamed, stat_of};
+use crate::stat::{is_same_but_renamed, kind_of, stat_of};
 
 /// How often a swap is undone while a person keeps saving over it.
 const UNDO_ATTEMPTS: usize = 8;
@@ -121,25 +123,27 @@ impl Group<'_> {
         displaced: &Displaced,
     ) -> Tried {
         let staging = self.root.staging();
+        // While they are held, no other file can come to have their inode numbers.
+        let held = Held { _ours: hold(staging, &staged.name)?, _theirs: hold(dir, path.name())? };
         renameat_with(staging, &staged.name, dir, path.name(), RenameFlags::EXCHANGE)?;
         let out = stat_of(&lstat(staging, &staged.name)?);
         if is_directory(&out) {
             return match unlinkat(staging, &staged.name, AtFlags::REMOVEDIR) {
                 Ok(()) => self.applied(dir, path, &staged.stat),
                 Err(errno) => {
-                    self.undo(dir, path, staged)?;
+                    self.undo(dir, path, staged, &held)?;
                     Err(errno)
                 }
             };
         }
         if !is_same_but_renamed(&out, before) {
-            self.undo(dir, path, staged)?;
+            self.undo(dir, path, staged, &held)?;
             return Ok(Outcome::Stale);
         }
         match self.keep(staging, &staged.name, path, displaced) {
             Ok(_) => self.applied(dir, path, &staged.stat),
             Err(errno) => {
-                self.undo(dir, path, staged)?;
+                self.undo(dir, path, staged, &held)?;
                 // What is missing here is the place to keep it, not the path.
                 Err(if errno == Errno::NOENT { Errno::IO } else { errno })
             }
@@ -149,7 +153,13 @@ impl Group<'_> {
     /// Puts back what an exchange took out. Whatever a person does to the path
     /// meanwhile, the last thing that they saved ends up there, and what was
     /// there before in history.
-    fn undo(&mut self, dir: BorrowedFd<'_>, path: &RelPath, staged: &Staged) -> Result<()> {
+    fn undo(
+        &mut self,
+        dir: BorrowedFd<'_>,
+        path: &RelPath,
+        staged: &Staged,
+        _held: &Held,
+    ) -> Result<()> {
         let staging = self.root.staging();
         for _ in 0..UNDO_ATTEMPTS {
             match renameat_with(staging, &staged.name, dir, path.name(), RenameFlags::EXCHANGE) {
@@ -167,7 +177,13 @@ impl Group<'_> {
                 }
             }
             if lstat(staging, &staged.name)?.st_ino == staged.stat.inode {
-                return Ok(());
+                if kind_of(&staged.stat) != FileType::RegularFile {
+                    return Ok(());
+                }
+                // Someone may have opened the new file in the moment that it
+                // was there, and write into it yet: it is not to be trusted
+                // as content any more, nor to be thrown away.
+                return history::rescue(self.root, staging, &staged.name);
             }
             // Someone saved over the new file: that save was taken out just
             // now and goes back, and what was there before it to history.
@@ -285,6 +301,17 @@ impl Group<'_> {
             _ => Stat { ctime_ns: 0, ..*ours },
         })))
     }
+}
+
+/// The two files of an exchange.
+struct Held {
+    _ours: OwnedFd,
+    _theirs: OwnedFd,
+}
+
+fn hold(dir: BorrowedFd<'_>, name: &str) -> Result<OwnedFd> {
+    let flags = OFlags::PATH | OFlags::NOFOLLOW | OFlags::CLOEXEC;
+    rustix::fs::openat(dir, name, flags, Mode::empty())
 }
 
 /// The parts of a version's label that a step tells.

@@ -189,8 +189,10 @@ mod tests {
             let id = BlockList::new(blocks).unwrap().content_id();
             (lens, id.to_string()[..16].to_owned())
         };
-        assert_eq!(golden(0), (vec![], String::new()));
-        assert_eq!(golden(2), (vec![], String::new()));
+        let first = [74_076, 101_526, 32_578, 48_426];
+        assert_eq!(golden(0), (first.to_vec(), "e84c9e67b89d4ef3".to_owned()));
+        let first = [208_180, 213_625, 161_293, 482_866];
+        assert_eq!(golden(2), (first.to_vec(), "c26921609dfec52b".to_owned()));
     }
 
     #[test]

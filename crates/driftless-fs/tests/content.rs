@@ -1,0 +1,299 @@
+//! Content on its way: hashed, staged, served, kept and restored.
+
+#![allow(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+mod common;
+
+use std::fs;
+use std::io::Write;
+use std::os::unix::fs::{FileExt, MetadataExt};
+
+use common::{Folder, block_list, content_of, is_applied, noise, path};
+use driftless_core::block::SINGLE_BLOCK_BYTES;
+use driftless_core::{BlockHash, Level, Precondition};
+use driftless_fs::{
+    BlockReader, HashError, Hashed, LocalPlace, LocalSource, ReadError, Source, StageError,
+    StagedFile, hash_file, history, staging,
+};
+
+const DAY_MS: u64 = 24 * 60 * 60 * 1000;
+
+fn hash(folder: &Folder, at: &str) -> Hashed {
+    hash_file(&folder.root, &path(at), folder.stat(at), None).unwrap()
+}
+
+#[test]
+fn a_small_file_is_one_block_and_a_large_one_is_cut() {
+    // F6
+    let folder = Folder::new();
+    folder.write("empty", "").write("small", "abc").write("large", noise("large", 1_000_000));
+    assert_eq!(hash(&folder, "empty").blocks.blocks().len(), 0);
+    assert_eq!(hash(&folder, "small").content, content_of(b"abc"));
+    let large = hash(&folder, "large");
+    assert!(large.blocks.blocks().len() > 4);
+    assert_eq!(large.blocks.size_bytes(), 1_000_000);
+    let kept = hash_file(&folder.root, &path("large"), folder.stat("large"), Level::new(1));
+    assert_eq!(kept.unwrap().level.number(), 1, "a file keeps its level");
+}
+
+#[test]
+fn a_file_that_is_not_as_expected_has_no_hash() {
+    // F1, F4, F9, F11
+    let folder = Folder::new();
+    folder.write("file", "one");
+    let expected = folder.stat("file");
+    let hash = |folder: &Folder| hash_file(&folder.root, &path("file"), expected, None);
+    let mut log = fs::File::options().append(true).open(folder.at("file")).unwrap();
+    log.write_all(b"more").unwrap();
+    assert!(matches!(hash(&folder), Err(HashError::Unstable)));
+    fs::remove_file(folder.at("file")).unwrap();
+    assert!(matches!(hash(&folder), Err(HashError::Vanished)));
+    std::os::unix::fs::symlink("/etc/passwd", folder.at("file")).unwrap();
+    assert!(matches!(hash(&folder), Err(HashError::Unstable)));
+}
+
+#[test]
+fn a_file_that_changes_while_it_is_read_is_never_hashed_as_a_mixture() {
+    // F1
+    let folder = Folder::new();
+    let size = 24 << 20;
+    folder.write("file", vec![0; size]);
+    let file = fs::File::options().write(true).open(folder.at("file")).unwrap();
+    let contents: Vec<_> = std::thread::scope(|scope| {
+        let writer = scope.spawn(|| {
+            for round in 1..=30_u8 {
+                // From back to front, so that a reader sees both.
+                for at in (0..size).step_by(1 << 20).rev() {
+                    file.write_all_at(&[round], at as u64).unwrap();
+                }
+            }
+        });
+        let mut seen = Vec::new();
+        while !writer.is_finished() {
+            let tried = hash_file(&folder.root, &path("file"), folder.stat("file"), None);
+            seen.extend(tried.ok().map(|hashed| hashed.content));
+        }
+        seen
+    });
+    // What was read between two rounds is a state that was; a mixture is none.
+    let states = (0..=30_u8).map(|round| {
+        let mut bytes = vec![0; size];
+        bytes.iter_mut().step_by(1 << 20).for_each(|byte| *byte = round);
+        folder.write("whole", &bytes);
+        hash(&folder, "whole").content
+    });
+    let states: Vec<_> = states.collect();
+    assert!(contents.iter().all(|content| states.contains(content)));
+}
+
+#[test]
+fn a_block_is_served_only_while_it_is_what_its_hash_says() {
+    // F2, I13
+    let folder = Folder::new();
+    folder.write("file", noise("x", 600_000));
+    let hashed = hash(&folder, "file");
+    let open = || BlockReader::open(&folder.root, Source::Path(path("file"), hashed.stat));
+    let reader = open().unwrap();
+    let (offset, block) = hashed.blocks.with_offsets().nth(1).unwrap();
+    let bytes = reader.read(offset, block.len, &block.hash).unwrap();
+    assert_eq!(BlockHash::of(&bytes), block.hash);
+    assert!(matches!(reader.read(offset, 0, &block.hash), Err(ReadError::Length(0))));
+    assert!(matches!(reader.read(u64::MAX, 9, &block.hash), Err(ReadError::Mismatch)));
+    assert!(matches!(reader.read(0, block.len, &block.hash), Err(ReadError::Mismatch)));
+    let file = fs::File::options().write(true).open(folder.at("file")).unwrap();
+    file.write_all_at(b"!", offset).unwrap();
+    assert!(matches!(reader.read(offset, block.len, &block.hash), Err(ReadError::Changed)));
+    assert!(matches!(open(), Err(ReadError::Changed)));
+}
+
+#[test]
+fn a_partly_staged_file_resumes_with_the_blocks_that_verify() {
+    // P1, N1, H4
+    let folder = Folder::new();
+    let bytes = noise("big", 2_000_000);
+    folder.write("source", &bytes);
+    let hashed = hash(&folder, "source");
+    let count = hashed.blocks.blocks().len();
+    let begin = || StagedFile::begin(&folder.root, hashed.content, hashed.blocks.clone()).unwrap();
+    let piece = |index: usize| {
+        let (offset, block) = hashed.blocks.with_offsets().nth(index).unwrap();
+        &bytes[offset as usize..][..block.len as usize]
+    };
+    let staged = begin();
+    assert_eq!(staged.missing().len(), count);
+    for index in 0..count / 2 {
+        staged.write_block(index, piece(index)).unwrap();
+    }
+    assert!(matches!(staged.write_block(count - 1, piece(0)), Err(StageError::Mismatch)));
+    assert!(matches!(staged.write_block(count, piece(0)), Err(StageError::WrongList)));
+    assert!(matches!(staged.finish(), Err(StageError::Incomplete(_))));
+    // What a crash tore is not believed.
+    let part = folder.at(&format!(".driftless/staging/{}.part", hashed.content));
+    fs::File::options().write(true).open(&part).unwrap().write_all_at(b"torn", 10).unwrap();
+    let staged = begin();
+    let expected: Vec<_> = std::iter::once(0).chain(count / 2..count).collect();
+    assert_eq!(staged.missing(), expected);
+    for index in expected {
+        staged.write_block(index, piece(index)).unwrap();
+    }
+    staged.finish().unwrap();
+    assert!(staging::staged(&folder.root, &hashed.content));
+    let sealed = folder.at(&format!(".driftless/staging/{}", hashed.content));
+    assert_eq!(fs::read(sealed).unwrap(), bytes);
+}
+
+#[test]
+fn blocks_that_are_held_locally_are_copied_after_verifying_them() {
+    let folder = Folder::new();
+    let mut bytes = noise("base", 3_000_000);
+    folder.write("base", &bytes);
+    let base = hash(&folder, "base");
+    bytes.splice(1_500_000..1_500_010, noise("edit", 50_000));
+    folder.write("edited", &bytes);
+    let edited = hash(&folder, "edited");
+    let source =
+        LocalSource::whole(LocalPlace::Path(path("base"), folder.stat("base")), &base.blocks);
+    // A source that lies about its blocks gives nothing.
+    let mut liar = source.clone();
+    liar.blocks.iter_mut().for_each(|block| block.offset_bytes += 1);
+    let staged = StagedFile::begin(&folder.root, edited.content, edited.blocks.clone()).unwrap();
+    assert_eq!(staged.copy_local(&[liar]).unwrap(), 0);
+    let reused = staged.copy_local(&[source]).unwrap();
+    assert!(reused > 2_000_000, "{reused}");
+    let missing = staged.missing();
+    assert!(!missing.is_empty() && missing.len() < 8, "{missing:?}");
+    let place = LocalPlace::Path(path("edited"), folder.stat("edited"));
+    staged.copy_local(&[LocalSource::whole(place, &edited.blocks)]).unwrap();
+    staged.finish().unwrap();
+}
+
+#[test]
+fn holes_stay_holes() {
+    // F5
+    let folder = Folder::new();
+    let size = 64 << 20;
+    let file = fs::File::create(folder.at("sparse")).unwrap();
+    file.set_len(size).unwrap();
+    file.write_all_at(&noise("island", 100_000), 30 << 20).unwrap();
+    drop(file);
+    let hashed = hash(&folder, "sparse");
+    let staged = StagedFile::begin(&folder.root, hashed.content, hashed.blocks.clone()).unwrap();
+    let place = LocalPlace::Path(path("sparse"), folder.stat("sparse"));
+    staged.copy_local(&[LocalSource::whole(place, &hashed.blocks)]).unwrap();
+    staged.finish().unwrap();
+    let sealed = folder.at(&format!(".driftless/staging/{}", hashed.content));
+    let meta = fs::metadata(&sealed).unwrap();
+    assert_eq!(meta.len(), size);
+    assert!(meta.blocks() * 512 < 4 << 20, "{}", meta.blocks());
+    assert!(fs::read(sealed).unwrap() == folder.read("sparse"));
+}
+
+#[test]
+fn a_block_that_occurs_often_is_asked_for_once() {
+    let folder = Folder::new();
+    let piece = noise("again", 700_000);
+    folder.write("twice", [piece.as_slice(), &piece].concat());
+    let hashed = hash(&folder, "twice");
+    let staged = StagedFile::begin(&folder.root, hashed.content, hashed.blocks.clone()).unwrap();
+    let missing = staged.missing();
+    assert!(missing.len() < hashed.blocks.blocks().len());
+    let reader = BlockReader::open(&folder.root, Source::Path(path("twice"), hashed.stat)).unwrap();
+    let blocks: Vec<_> = hashed.blocks.with_offsets().collect();
+    for index in missing {
+        let (offset, block) = blocks[index];
+        let bytes = reader.read(offset, block.len, &block.hash).unwrap();
+        staged.write_block(index, &bytes).unwrap();
+    }
+    staged.finish().unwrap();
+}
+
+#[test]
+fn clearing_the_staging_area_rescues_what_is_not_driftless_own() {
+    // P14, P1
+    let folder = Folder::new();
+    let (needed, stale) = (folder.stage("needed"), folder.stage("stale"));
+    let big = noise("big", 1_000_000);
+    folder.write("big", &big);
+    let large = hash(&folder, "big");
+    let staging = |name: &str| folder.at(".driftless/staging").join(name);
+    fs::copy(folder.at("big"), staging(&large.content.to_string())).unwrap();
+    // As a crash right after an exchange leaves it.
+    let swapped = content_of(b"what was staged");
+    fs::write(staging(&swapped.to_string()), "a person's only copy").unwrap();
+    fs::write(staging("7.new"), "another").unwrap();
+    fs::create_dir(staging("8.new")).unwrap();
+    fs::create_dir(staging("9.new")).unwrap();
+    fs::write(staging("9.new").join("inside"), "one more").unwrap();
+    fs::write(staging(&format!("{stale}.part")), "half").unwrap();
+    let keep = [needed, large.content];
+    let recovered = staging::recover(&folder.root, &mut |content| keep.contains(&content)).unwrap();
+    assert_eq!((recovered.kept, recovered.removed, recovered.rescued), (2, 3, 3));
+    let mut kept: Vec<_> = folder.private("staging").into_iter().map(|(name, _)| name).collect();
+    let mut expected = keep.map(|content| content.to_string());
+    kept.sort();
+    expected.sort();
+    assert_eq!(kept, expected);
+    let mut rescued = folder.history();
+    rescued.sort();
+    assert_eq!(rescued, ["a person's only copy", "another", "one more"]);
+}
+
+#[test]
+fn a_version_is_restored_as_it_was() {
+    let folder = Folder::new();
+    let bytes = noise("old", SINGLE_BLOCK_BYTES as usize * 5);
+    folder.write("d/file.bin", &bytes);
+    let step = folder.install("d/file.bin", "new", folder.unchanged("d/file.bin"));
+    assert!(is_applied(&folder.apply(step)));
+    let versions = history::list(&folder.root, Some(&path("d/file.bin"))).unwrap();
+    assert_eq!(versions.len(), 1);
+    let restored = history::restore_to_staging(&folder.root, &versions[0].id).unwrap();
+    assert!(staging::staged(&folder.root, &restored.content));
+    assert_eq!(restored.blocks.size_bytes(), bytes.len() as u64);
+    assert_eq!(history::list(&folder.root, None).unwrap(), versions, "the version stays");
+    let outside = history::open_version(&folder.root, "../folder");
+    assert!(matches!(outside, Err(StageError::SourceChanged)));
+    let other = history::list(&folder.root, Some(&path("d/other"))).unwrap();
+    assert!(other.is_empty());
+}
+
+#[test]
+fn history_expires_oldest_first_and_survives_a_jump_of_the_clock() {
+    // N6
+    let folder = Folder::new();
+    for index in 0..20 {
+        let label = history::Label {
+            path: &path(&format!("d/{index:02}.txt")),
+            reason: history::VersionReason::Deleted,
+            device_short: "ABCDEFG",
+            now_ms: (100 + index) * DAY_MS,
+        };
+        folder.write(&format!(".driftless/history/d/{}", label.file_name(0)), [1; 100]);
+    }
+    folder.write(".driftless/history/a-person-put-this-here", "x");
+    let expire = |day: u64, age: u64, bytes| {
+        history::expire(&folder.root, day * DAY_MS, age * DAY_MS, bytes).unwrap().files
+    };
+    assert_eq!(expire(120, 30, u64::MAX), 0);
+    assert_eq!(expire(120, 19, u64::MAX), 1, "only what is older");
+    assert_eq!(expire(4000, 30, u64::MAX), 2, "no more than a tenth for its age");
+    assert_eq!(expire(0, 30, u64::MAX), 0, "a clock behind deletes nothing");
+    assert_eq!(expire(120, 30, 1000), 7, "as many as the limit asks for");
+    let left = history::list(&folder.root, None).unwrap();
+    assert_eq!(left.first().unwrap().path, path("d/10.txt"));
+    assert_eq!(expire(120, 30, 0), 10);
+    assert_eq!(folder.private("history").len(), 1, "other files are left alone");
+}
+
+#[test]
+fn content_that_is_not_what_it_is_called_is_not_staged() {
+    // H4
+    let folder = Folder::new();
+    let staged = staging::stage_small(&folder.root, &content_of(b"one"), b"two");
+    assert!(matches!(staged, Err(StageError::Mismatch)));
+    let begun = StagedFile::begin(&folder.root, content_of(b"one"), block_list(b"two"));
+    assert!(matches!(begun, Err(StageError::WrongList)));
+    assert!(folder.private("staging").is_empty());
+    let step = folder.install("x", "sealed", Precondition::Absent);
+    assert!(is_applied(&folder.apply(step)));
+}
