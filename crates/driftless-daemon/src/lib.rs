@@ -1,5 +1,28 @@
 //! The shell around the engine: the only crate that knows every adapter.
+//!
+//! [`run`] starts it all. Each folder runs on a thread of its own (`folder`),
+//! each connection as a task (`session`, `serve`); `transfer` stages contents,
+//! `hashing` reads files, `api` answers the control socket, and `hub` is what
+//! they share. Decisions are made elsewhere; this crate carries them out.
 
+mod api;
+mod clock;
 pub mod config;
+mod folder;
+mod frame;
+mod hashing;
 pub mod home;
+mod hub;
+mod links;
 pub mod logging;
+mod memory;
+mod random;
+mod run;
+mod serve;
+mod session;
+mod throttle;
+mod transfer;
+mod trouble;
+mod views;
+
+pub use run::{RunOptions, run};

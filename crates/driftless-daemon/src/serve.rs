@@ -1,0 +1,144 @@
+//! Answers the block requests of connected devices.
+//!
+//! A block is served only out of a content that the folder's index has at the
+//! path asked for, in a folder that is shared with the asker, and only after
+//! its hash was verified; everything else gets the same refusal, so that
+//! asking tells nothing.
+
+use std::sync::Arc;
+
+use bytes::Bytes;
+use driftless_core::{BlockList, ContentId, RelPath};
+use driftless_engine::LocalSource;
+use driftless_fs::{BlockReader, Root, Source};
+use driftless_net::{Connection, Request};
+use driftless_proto::codec::decode_request;
+use driftless_proto::{FileBlocks, RequestBody};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::folder::Shared;
+use crate::hub::Hub;
+
+/// The one refusal: no such folder, path or content for this device.
+pub(crate) const REFUSED: u32 = 1;
+
+/// How many requests of one device are answered at once.
+const AT_ONCE: usize = 16;
+
+/// How many pieces are read ahead of the network.
+const READ_AHEAD: usize = 8;
+
+/// Pieces are about this large, in bytes.
+const PIECE: usize = 256 << 10;
+
+/// Answers the requests of a connection until it ends.
+pub(crate) async fn requests(hub: Arc<Hub>, connection: Connection) {
+    let mut answers = JoinSet::new();
+    while let Some(request) = connection.accept_request().await {
+        while answers.len() >= AT_ONCE {
+            answers.join_next().await;
+        }
+        let (hub, device) = (Arc::clone(&hub), connection.device());
+        answers.spawn(async move {
+            let Ok(wanted) = decode_request(request.header()) else {
+                return request.refuse(REFUSED);
+            };
+            let Some(folder) = hub.folder_with(&wanted.folder, device) else {
+                return request.refuse(REFUSED);
+            };
+            match wanted.body {
+                RequestBody::BlockList { path, content } => {
+                    block_list(&folder, path, content, request).await
+                }
+                RequestBody::Blocks(files) => blocks(&hub, &folder, files, request).await,
+            }
+        });
+    }
+}
+
+async fn block_list(folder: &Shared, path: RelPath, content: ContentId, mut request: Request) {
+    let list = folder.ask(move |asked| {
+        use driftless_core::Index;
+        let is_here = asked.engine.locate(&path, content).ok().flatten().is_some();
+        if is_here { asked.engine.index().block_list(content).ok().flatten() } else { None }
+    });
+    let Some(Some(list)) = list.await else { return request.refuse(REFUSED) };
+    if request.write(encode_list(&list)).await.is_ok() {
+        request.finish();
+    }
+}
+
+fn encode_list(list: &BlockList) -> Bytes {
+    let blocks = list.blocks();
+    let mut bytes = Vec::with_capacity(4 + blocks.len() * 36);
+    bytes.extend(u32::try_from(blocks.len()).unwrap_or(0).to_be_bytes());
+    for block in blocks {
+        bytes.extend(block.hash.as_bytes());
+        bytes.extend(block.len.to_be_bytes());
+    }
+    bytes.into()
+}
+
+async fn blocks(hub: &Hub, folder: &Shared, files: Vec<FileBlocks>, mut request: Request) {
+    let wanted: Vec<_> = files.iter().map(|file| (file.path.clone(), file.content)).collect();
+    let located = folder.ask(move |asked| {
+        let sources: Vec<_> = wanted
+            .iter()
+            .map(|(path, content)| asked.engine.locate(path, *content).ok().flatten())
+            .collect();
+        (asked.root.clone(), sources)
+    });
+    let Some((root, sources)) = located.await else { return request.refuse(REFUSED) };
+    let (pieces, mut queue) = mpsc::channel::<Bytes>(READ_AHEAD);
+    let reading = tokio::task::spawn_blocking(move || read(&root, files, sources, &pieces));
+    while let Some(piece) = queue.recv().await {
+        hub.sending.pass(piece.len()).await;
+        if request.write(piece).await.is_err() {
+            return;
+        }
+    }
+    if reading.await.is_ok() {
+        request.finish();
+    }
+}
+
+/// Reads, verifies and frames the blocks, in the order asked for.
+fn read(
+    root: &Root,
+    files: Vec<FileBlocks>,
+    sources: Vec<Option<LocalSource>>,
+    pieces: &mpsc::Sender<Bytes>,
+) {
+    let mut piece = Vec::with_capacity(PIECE + 1);
+    for (file, source) in files.into_iter().zip(sources) {
+        let reader = source.and_then(|source| {
+            let source = match source {
+                LocalSource::Path { path, stat, .. } => Source::Path(path, stat),
+                LocalSource::Stored(content) => Source::Head(content),
+            };
+            BlockReader::open(root, source).ok()
+        });
+        for block in file.blocks {
+            let bytes = reader
+                .as_ref()
+                .and_then(|reader| reader.read(block.offset, block.len, &block.hash).ok());
+            match bytes {
+                Some(bytes) => {
+                    piece.push(0);
+                    piece.extend_from_slice(&bytes);
+                }
+                None => piece.push(1),
+            }
+            if piece.len() >= PIECE {
+                let full = std::mem::replace(&mut piece, Vec::with_capacity(PIECE + 1));
+                if pieces.blocking_send(full.into()).is_err() {
+                    return;
+                }
+            }
+        }
+    }
+    if !piece.is_empty() {
+        let _ = pieces.blocking_send(piece.into());
+    }
+}

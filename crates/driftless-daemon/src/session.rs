@@ -1,0 +1,209 @@
+//! One connection's conversation: greeting, which folders are shared, and from
+//! then on indexes both ways.
+//!
+//! What a device says of a folder counts only while the folder is open here and
+//! shared with the device; otherwise it is passed over, as if the folder did
+//! not exist.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use driftless_core::{DeviceId, Epoch, FolderId};
+use driftless_engine::Input;
+use driftless_net::{Channel as NetChannel, CloseReason, Connection};
+use driftless_proto::message::PROTOCOL_VERSION;
+use driftless_proto::{Channel, FolderState, Hello, Message, Session, SessionError};
+use tokio::sync::mpsc;
+use tokio::task::JoinSet;
+
+use crate::folder::Shared;
+use crate::frame;
+use crate::hub::Hub;
+use crate::links::Outgoing;
+use crate::{random, serve};
+
+/// Runs a connection until it ends.
+pub(crate) async fn run(hub: Arc<Hub>, connection: Connection) {
+    let device = connection.device();
+    let (number, queue) = hub.links.add(connection.clone());
+    hub.device_connected(&connection);
+    let mut tasks = JoinSet::new();
+    tasks.spawn(write(connection.clone(), queue));
+    tasks.spawn(serve::requests(Arc::clone(&hub), connection.clone()));
+    let mut conversation = Conversation {
+        hub: Arc::clone(&hub),
+        device,
+        session: Session::new(),
+        theirs: None,
+        linked: BTreeMap::new(),
+    };
+    if let Err(error) = conversation.run(&connection).await {
+        tracing::warn!(device = %device.short(), %error, "closing the connection");
+        connection.close(CloseReason::Violation);
+    }
+    tasks.shutdown().await;
+    if hub.links.remove(device, number) {
+        conversation.unlink_all().await;
+        hub.device_disconnected(device, connection.closed().await);
+    }
+}
+
+/// Sends what is queued for the connection, in order.
+async fn write(connection: Connection, mut queue: mpsc::Receiver<Outgoing>) {
+    while let Some(outgoing) = queue.recv().await {
+        let (message, folder) = match outgoing {
+            Outgoing::Message(message) => (message, None),
+            Outgoing::Index(folder, update) => (Message::IndexUpdate(update), Some(folder)),
+        };
+        let (channel, bytes) = Session::frame(&message);
+        let channel = match channel {
+            Channel::Control => NetChannel::Control,
+            Channel::Index => NetChannel::Index,
+        };
+        if connection.send(channel, Bytes::from(frame::pack(bytes))).await.is_err() {
+            return;
+        }
+        if let Some(folder) = folder {
+            folder.inputs(vec![Input::IndexSent(connection.device())]).await;
+        }
+    }
+}
+
+/// What has been said on one connection.
+struct Conversation {
+    hub: Arc<Hub>,
+    device: DeviceId,
+    session: Session,
+    /// The folders that the device shares with this one, once it has said so.
+    theirs: Option<BTreeMap<FolderId, FolderState>>,
+    /// The folders whose engines know of the connection, by opening.
+    linked: BTreeMap<FolderId, (u64, Arc<Shared>)>,
+}
+
+impl Conversation {
+    async fn run(&mut self, connection: &Connection) -> Result<(), SessionError> {
+        let name = self.hub.settings().device.name.clone();
+        let program = format!("driftless {}", env!("CARGO_PKG_VERSION"));
+        let hello = Hello { version: PROTOCOL_VERSION, device_name: name, program };
+        self.send(Message::Hello(hello));
+        let mut changes = self.hub.folder_changes();
+        self.introduce().await;
+        loop {
+            tokio::select! {
+                frame = connection.recv() => {
+                    let Some((channel, bytes)) = frame else { return Ok(()) };
+                    self.hear(channel, &bytes).await?;
+                }
+                changed = changes.changed() => {
+                    if changed.is_err() {
+                        return Ok(());
+                    }
+                    self.introduce().await;
+                    self.link().await;
+                }
+            }
+        }
+    }
+
+    fn send(&self, message: Message) {
+        self.hub.links.send(self.device, Outgoing::Message(message));
+    }
+
+    async fn hear(&mut self, channel: NetChannel, bytes: &[u8]) -> Result<(), SessionError> {
+        let channel = match channel {
+            NetChannel::Control => Channel::Control,
+            NetChannel::Index => Channel::Index,
+        };
+        let Ok(bytes) = frame::unpack(bytes) else { return Err(SessionError::Order) };
+        match self.session.handle_frame(channel, &bytes)? {
+            Message::Hello(hello) => self.hub.device_greeted(self.device, &hello),
+            Message::Folders(folders) => {
+                let folders: BTreeMap<_, _> =
+                    folders.into_iter().map(|state| (state.id.clone(), state)).collect();
+                self.hub.offered(self.device, &folders);
+                self.theirs = Some(folders);
+                self.link().await;
+            }
+            Message::Received(received) => {
+                if let Some((_, folder)) = self.linked.get(&received.folder) {
+                    let (epoch, sequence) = (received.epoch, received.sequence);
+                    folder
+                        .inputs(vec![Input::Received { device: self.device, epoch, sequence }])
+                        .await;
+                }
+            }
+            Message::IndexUpdate(update) => {
+                if let Some((_, folder)) = self.linked.get(&update.folder) {
+                    folder.inputs(vec![Input::IndexUpdate(self.device, update)]).await;
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// Tells the device which folders it shares with this one, and where they stand.
+    async fn introduce(&self) {
+        let mut states = Vec::new();
+        for (config, folder, _) in self.hub.folders_with(self.device) {
+            let device = self.device;
+            let state = folder.ask(move |asked| {
+                use driftless_core::Index;
+                let (index, cursor) = (asked.engine.index(), asked.engine.cursor_of(&device));
+                cursor.ok().map(|cursor| (index.identity().epoch, index.last_sequence(), cursor))
+            });
+            if let Some(Some((epoch, sequence, cursor))) = state.await {
+                let seen = cursor
+                    .epoch
+                    .map(|epoch| driftless_proto::Seen { epoch, sequence: cursor.received });
+                states.push(FolderState {
+                    id: config.id,
+                    label: config.label,
+                    epoch,
+                    sequence,
+                    seen,
+                });
+            }
+        }
+        self.send(Message::Folders(states));
+    }
+
+    /// Brings the engines' knowledge of the connection in line with which
+    /// folders both sides share now.
+    async fn link(&mut self) {
+        let Some(theirs) = &self.theirs else { return };
+        let ours = self.hub.folders_with(self.device);
+        let gone: Vec<_> = self
+            .linked
+            .keys()
+            .filter(|id| {
+                !theirs.contains_key(id) || !ours.iter().any(|(config, ..)| config.id == **id)
+            })
+            .cloned()
+            .collect();
+        let mut fresh = Vec::new();
+        for (config, folder, opening) in ours {
+            let known = self.linked.get(&config.id).is_some_and(|(known, _)| *known == opening);
+            if let Some(state) = theirs.get(&config.id).filter(|_| !known) {
+                fresh.push((config.id, opening, folder, state.clone()));
+            }
+        }
+        for id in gone {
+            if let Some((_, folder)) = self.linked.remove(&id) {
+                folder.inputs(vec![Input::Disconnected(self.device)]).await;
+            }
+        }
+        for (id, opening, folder, state) in fresh {
+            let Ok(spare) = random::bytes() else { continue };
+            let spare = Epoch(u64::from_be_bytes(spare));
+            folder.inputs(vec![Input::Connected { device: self.device, state, spare }]).await;
+            self.linked.insert(id, (opening, folder));
+        }
+    }
+
+    async fn unlink_all(&mut self) {
+        for (_, (_, folder)) in std::mem::take(&mut self.linked) {
+            folder.inputs(vec![Input::Disconnected(self.device)]).await;
+        }
+    }
+}

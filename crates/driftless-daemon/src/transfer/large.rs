@@ -1,0 +1,222 @@
+//! Files of many blocks, and whatever is copied from this device.
+//!
+//! The devices that have the file take turns: each asks for the next stretch
+//! of missing blocks whenever it has room, so that a quick one does more.
+
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, PoisonError};
+
+use bytes::Bytes;
+use driftless_core::block::MAX_BLOCKS;
+use driftless_core::{Block, BlockHash, BlockList, DeviceId};
+use driftless_engine::{FetchError, Fetched};
+use driftless_fs::{LocalSource, StageError, StagedFile};
+use driftless_proto::codec::encode_request;
+use driftless_proto::{BlockRange, FileBlocks, Request, RequestBody};
+use tokio::task::JoinSet;
+
+use super::small::read_block;
+use super::{Context, FetchJob, fetch_error, place_of};
+
+/// A request asks for about this much, in bytes, and at most this many blocks.
+const STRETCH_BYTES: u64 = 4 << 20;
+const STRETCH_BLOCKS: usize = 1024;
+
+/// How many requests to one device are under way for one file.
+const REQUESTS_AT_ONCE: usize = 3;
+
+/// Stages a content from this device's files and from other devices.
+pub(super) async fn fetch(context: &Context, job: FetchJob) -> Result<Fetched, FetchError> {
+    let known = context.known_list(job.content, job.size_bytes).await;
+    let is_known = known.is_some();
+    let list = match known {
+        Some(list) => list,
+        None => ask_for_list(context, &job).await.ok_or(FetchError::NotAvailable)?,
+    };
+    let file = begin(context, &job, list.clone()).await?;
+    let missing = file.missing();
+    if !missing.is_empty() {
+        receive(context, &job, &file, stretches(&list, &missing)).await?;
+    }
+    let path = job.path.clone();
+    let sealed = tokio::task::spawn_blocking(move || match Arc::into_inner(file) {
+        Some(file) => file.finish().map_err(|error| fetch_error(&path, &error)),
+        None => Err(FetchError::NotAvailable),
+    });
+    sealed.await.map_err(|_| FetchError::NotAvailable)??;
+    let is_news = !is_known && list.blocks().len() > 1;
+    Ok(Fetched { blocks: is_news.then_some(list) })
+}
+
+/// Opens the staged file and fills it with what this device has.
+async fn begin(
+    context: &Context,
+    job: &FetchJob,
+    list: BlockList,
+) -> Result<Arc<StagedFile>, FetchError> {
+    let mut sources = Vec::new();
+    for source in &job.local {
+        let (place, content, size) = place_of(source);
+        let blocks = if content == job.content {
+            Some(list.clone())
+        } else {
+            context.known_list(content, size.unwrap_or(u64::MAX)).await
+        };
+        if let Some(blocks) = blocks {
+            sources.push(LocalSource::whole(place, &blocks));
+        }
+    }
+    let (root, content, path) = (context.root.clone(), job.content, job.path.clone());
+    let begun = tokio::task::spawn_blocking(move || {
+        let file = StagedFile::begin(&root, content, list)?;
+        file.copy_local(&sources)?;
+        Ok(Arc::new(file))
+    });
+    begun
+        .await
+        .map_err(|_| FetchError::NotAvailable)?
+        .map_err(|error: StageError| fetch_error(&path, &error))
+}
+
+/// The content's block list, from the first device that has it.
+async fn ask_for_list(context: &Context, job: &FetchJob) -> Option<BlockList> {
+    for device in &job.sources {
+        if let Some(list) = ask_one_for_list(context, job, *device).await
+            && list.content_id() == job.content
+            && list.size_bytes() == job.size_bytes
+        {
+            return Some(list);
+        }
+    }
+    None
+}
+
+async fn ask_one_for_list(
+    context: &Context,
+    job: &FetchJob,
+    device: DeviceId,
+) -> Option<BlockList> {
+    let link = context.hub.links.get(device)?;
+    let body = RequestBody::BlockList { path: job.path.clone(), content: job.content };
+    let request = Request { folder: context.folder.id.clone(), body };
+    let mut response = link.connection.request(Bytes::from(encode_request(&request))).await.ok()?;
+    let mut count = [0; 4];
+    response.read_exact(&mut count).await.ok()?;
+    // Every block but the last has at least the smallest level's minimum.
+    let most = job.size_bytes / u64::from(driftless_core::Level::default().min_bytes()) + 1;
+    let count = usize::try_from(u32::from_be_bytes(count))
+        .ok()
+        .filter(|&count| count <= MAX_BLOCKS && count as u64 <= most)?;
+    let mut blocks = Vec::with_capacity(count.min(1 << 16));
+    let mut bytes = [0; 36];
+    for _ in 0..count {
+        response.read_exact(&mut bytes).await.ok()?;
+        let (hash, len) = bytes.split_at(32);
+        let hash = BlockHash::from_bytes(hash.try_into().ok()?);
+        blocks.push(Block { hash, len: u32::from_be_bytes(len.try_into().ok()?) });
+    }
+    BlockList::new(blocks).ok()
+}
+
+/// A stretch of blocks to be asked for in one request.
+type Stretch = Vec<(usize, BlockRange)>;
+
+fn stretches(list: &BlockList, missing: &[usize]) -> VecDeque<Stretch> {
+    let offsets: Vec<(u64, Block)> = list.with_offsets().collect();
+    let mut all = VecDeque::new();
+    let (mut stretch, mut bytes) = (Stretch::new(), 0);
+    for &index in missing {
+        let Some(&(offset, Block { hash, len })) = offsets.get(index) else { continue };
+        if !stretch.is_empty()
+            && (bytes + u64::from(len) > STRETCH_BYTES || stretch.len() >= STRETCH_BLOCKS)
+        {
+            all.push_back(std::mem::take(&mut stretch));
+            bytes = 0;
+        }
+        bytes += u64::from(len);
+        stretch.push((index, BlockRange { offset, len, hash }));
+    }
+    if !stretch.is_empty() {
+        all.push_back(stretch);
+    }
+    all
+}
+
+/// Fetches the missing stretches from all sources at once.
+async fn receive(
+    context: &Context,
+    job: &FetchJob,
+    file: &Arc<StagedFile>,
+    stretches: VecDeque<Stretch>,
+) -> Result<(), FetchError> {
+    let work = Arc::new(Mutex::new(stretches));
+    let mut workers = JoinSet::new();
+    for &device in &job.sources {
+        for _ in 0..REQUESTS_AT_ONCE {
+            let (context, file, work) = (context.clone(), Arc::clone(file), Arc::clone(&work));
+            let (path, content) = (job.path.clone(), job.content);
+            workers.spawn(async move {
+                loop {
+                    let next = work.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
+                    let Some(stretch) = next else { return Ok(()) };
+                    let wanted = FileBlocks {
+                        path: path.clone(),
+                        content,
+                        blocks: stretch.iter().map(|(_, range)| *range).collect(),
+                    };
+                    match receive_stretch(&context, device, &file, wanted, &stretch).await {
+                        Ok(()) => {}
+                        Err(StageError::Incomplete(_) | StageError::Mismatch) => {
+                            // This device has it no more, or is gone: leave it to the others.
+                            work.lock().unwrap_or_else(PoisonError::into_inner).push_front(stretch);
+                            return Ok(());
+                        }
+                        Err(error) => return Err(fetch_error(&path, &error)),
+                    }
+                }
+            });
+        }
+    }
+    let mut result = Ok(());
+    while let Some(ended) = workers.join_next().await {
+        let ended = ended.unwrap_or(Err(FetchError::NotAvailable));
+        if ended.is_err() {
+            result = ended;
+            workers.abort_all();
+        }
+    }
+    result
+}
+
+/// Fetches, verifies and writes one stretch.
+async fn receive_stretch(
+    context: &Context,
+    device: DeviceId,
+    file: &Arc<StagedFile>,
+    wanted: FileBlocks,
+    stretch: &Stretch,
+) -> Result<(), StageError> {
+    let gone = || StageError::Incomplete(stretch.len());
+    let link = context.hub.links.get(device).ok_or_else(gone)?;
+    let request =
+        Request { folder: context.folder.id.clone(), body: RequestBody::Blocks(vec![wanted]) };
+    let mut response =
+        link.connection.request(Bytes::from(encode_request(&request))).await.map_err(|_| gone())?;
+    let mut blocks = Vec::with_capacity(stretch.len());
+    let mut bytes = 0;
+    for (index, range) in stretch {
+        let block =
+            read_block(context, &mut response, u64::from(range.len)).await.map_err(|_| gone())?;
+        let Some(block) = block else { break };
+        bytes += block.len() as u64;
+        blocks.push((*index, block));
+    }
+    context.folder.count_received(bytes);
+    let is_whole = blocks.len() == stretch.len();
+    let file = Arc::clone(file);
+    let written = tokio::task::spawn_blocking(move || {
+        blocks.into_iter().try_for_each(|(index, block)| file.write_block(index, &block))
+    });
+    written.await.map_err(|_| gone())??;
+    if is_whole { Ok(()) } else { Err(gone()) }
+}
