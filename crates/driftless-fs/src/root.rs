@@ -191,40 +191,43 @@ impl Root {
 
     /// Whether the file system takes names that differ in case for the same.
     ///
-    /// Found out once, by making a file in the private directory; where that
-    /// fails, names are taken to be exact.
+    /// Found out once, by making a file in the private directory; as long as
+    /// that fails, names are taken to be exact.
     pub fn is_case_folding(&self) -> bool {
-        *self.0.case_folding.get_or_init(|| {
-            let name = format!("probe-a-{}", self.unique());
-            let private = &self.0.private;
-            let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY | OFlags::CLOEXEC;
-            if rustix::fs::openat(private, &name, flags, FILE_MODE).is_err() {
-                return false;
-            }
-            let folds = lstat(private, &name.to_uppercase()).is_ok();
-            let _ = rustix::fs::unlinkat(private, &name, AtFlags::empty());
-            folds
-        })
+        if let Some(folds) = self.0.case_folding.get() {
+            return *folds;
+        }
+        let name = format!("probe-a-{}", self.unique());
+        let private = &self.0.private;
+        let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
+        if rustix::fs::openat(private, &name, flags, FILE_MODE).is_err() {
+            return false;
+        }
+        let folds = lstat(private, &name.to_uppercase()).is_ok();
+        let _ = rustix::fs::unlinkat(private, &name, AtFlags::empty());
+        *self.0.case_folding.get_or_init(|| folds)
     }
 
     /// Whether two names can be exchanged in one step, found out once.
+    ///
+    /// As long as the question cannot be asked, the answer is yes: the exchange
+    /// itself then fails with the true cause.
     pub(crate) fn can_swap(&self) -> bool {
-        *self.0.swapping.get_or_init(|| {
-            let (one, two) =
-                (format!("{}.probe", self.unique()), format!("{}.probe", self.unique()));
-            let staging = &self.0.staging;
-            let made = make_dir(staging, &one).is_ok() && make_dir(staging, &two).is_ok();
-            let swapped =
-                rustix::fs::renameat_with(staging, &one, staging, &two, RenameFlags::EXCHANGE);
-            let refused =
-                rustix::fs::renameat_with(staging, &one, staging, &two, RenameFlags::NOREPLACE);
-            for name in [&one, &two] {
-                let _ = rustix::fs::unlinkat(staging, name, AtFlags::REMOVEDIR);
-            }
-            // Where the question could not be asked, the answer is yes: the
-            // swap itself then fails with the true cause.
-            !made || (swapped.is_ok() && refused == Err(Errno::EXIST))
-        })
+        if let Some(can) = self.0.swapping.get() {
+            return *can;
+        }
+        let (one, two) = (format!("{}.probe", self.unique()), format!("{}.probe", self.unique()));
+        let staging = &self.0.staging;
+        let rename = |flags| rustix::fs::renameat_with(staging, &one, staging, &two, flags);
+        let made = make_dir(staging, &one).and_then(|()| make_dir(staging, &two));
+        let can = made.map(|()| {
+            rename(RenameFlags::EXCHANGE).is_ok()
+                && rename(RenameFlags::NOREPLACE) == Err(Errno::EXIST)
+        });
+        for name in [&one, &two] {
+            let _ = rustix::fs::unlinkat(staging, name, AtFlags::REMOVEDIR);
+        }
+        can.map_or(true, |can| *self.0.swapping.get_or_init(|| can))
     }
 
     /// Makes this root behave as on a file system without atomic swaps.

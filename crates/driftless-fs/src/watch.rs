@@ -63,6 +63,8 @@ enum Hint {
     Writing(RelPath),
     /// A file that was open for writing was closed.
     Closed(RelPath),
+    /// Events were lost.
+    Lost,
 }
 
 impl Watcher {
@@ -122,6 +124,8 @@ fn handler(
         };
         if is_lost {
             is_overflown.store(true, Ordering::Release);
+            // Wakes the other side; where the channel is full, it is awake.
+            let _ = to_gather.try_send(Hint::Lost);
         }
     }
 }
@@ -214,16 +218,19 @@ impl Run {
     fn take(&mut self, hint: Hint, gather: &mut Gather) {
         let now = Instant::now();
         match hint {
+            Hint::Appeared(path) | Hint::Changed(path) | Hint::Closed(path)
+                if path.name() == IGNORE_FILE =>
+            {
+                self.rules_changed(path, gather, now);
+            }
             Hint::Appeared(path) => {
                 let is_dir = self.tree.as_mut().is_some_and(|tree| tree.add_if_directory(&path));
                 gather.note(path, is_dir, now);
             }
-            Hint::Changed(path) | Hint::Closed(path) if path.name() == IGNORE_FILE => {
-                self.rules_changed(path, gather, now);
-            }
             Hint::Changed(path) => gather.note(path, false, now),
             Hint::Writing(path) => gather.note_writing(path, now),
             Hint::Closed(path) => gather.note_closed(path, now),
+            Hint::Lost => {}
         }
     }
 
