@@ -6,7 +6,7 @@
 
 use crate::block::Level;
 use crate::entry::{Entry, Stat};
-use crate::id::{Author, ContentId, DeviceId};
+use crate::id::{Author, ContentId, DeviceId, Sequence};
 use crate::record::{Content, FileRecord, MODE_MASK, MovedFrom};
 use crate::version::VersionVector;
 
@@ -109,6 +109,10 @@ pub struct Writer {
     pub author: Author,
     /// Its clock, in milliseconds since 1970; shown, never decisive.
     pub now_ms: u64,
+    /// The last sequence of its index. The first version of a path counts from
+    /// there, so that a path that was deleted, forgotten and made again is
+    /// never taken for an earlier version of itself.
+    pub last_sequence: Sequence,
 }
 
 impl Writer {
@@ -136,7 +140,8 @@ impl Writer {
         }
         let previous =
             known.and_then(|disk| disk.record.content.file()).map(|(content, _)| content);
-        self.record(&seen, content, previous, moved_from)
+        let author = self.author_beside(entry, &seen);
+        self.record(&seen, author, content, previous, moved_from)
     }
 
     /// The record of a choice among all heads: it supersedes every one.
@@ -146,17 +151,37 @@ impl Writer {
         for head in entry.heads.iter() {
             seen = seen.joined(&head.record.version);
         }
-        self.record(&seen, content, None, None)
+        self.record(&seen, self.author, content, None, None)
+    }
+
+    /// The name to count under so that an edit of what `seen` has seen does not
+    /// supersede, or take the version of, another head of this device's own.
+    fn author_beside(&self, entry: &Entry, seen: &VersionVector) -> Author {
+        let beside: Vec<_> = entry
+            .heads
+            .iter()
+            .map(|head| &head.record.version)
+            .filter(|version| !seen.includes(version))
+            .collect();
+        let is_free = |author: &Author| {
+            beside.iter().all(|version| version.get(*author) <= seen.get(*author))
+        };
+        self.author.branches().find(is_free).unwrap_or(self.author)
     }
 
     fn record(
         &self,
         seen: &VersionVector,
+        author: Author,
         content: Content,
         previous: Option<ContentId>,
         moved_from: Option<MovedFrom>,
     ) -> Option<FileRecord> {
-        let version = seen.bumped(self.author)?;
+        let version = if seen.is_empty() {
+            VersionVector::first(author, self.last_sequence.0 + 1)?
+        } else {
+            seen.bumped(author)?
+        };
         Some(FileRecord {
             version,
             content,

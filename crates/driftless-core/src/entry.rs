@@ -3,6 +3,7 @@
 use crate::heads::{Head, Heads, HolderSet, Slot};
 use crate::id::Sequence;
 use crate::record::{Content, FileRecord};
+use crate::resolve::combine;
 
 /// What `lstat` said of a path when it was last observed, as far as it tells
 /// whether the path has changed since.
@@ -95,14 +96,16 @@ impl Entry {
         self.disk.as_ref().is_some_and(|disk| disk.local)
     }
 
-    /// Whether this device lacks anything of the path: a head's content, or
-    /// the shown head in the tree. Local changes of a receive-only folder wait
-    /// for a person and are counted apart.
+    /// Whether this device lacks anything of the path: a head's content, the
+    /// shown head in the tree, or the version that its heads combine into.
+    /// Local changes of a receive-only folder wait for a person and are
+    /// counted apart.
     pub fn is_needed(&self) -> bool {
         !self.ignored
             && !self.is_local()
             && (!self.is_settled()
-                || self.heads.iter().any(|head| !head.holders.contains(Slot::ME)))
+                || self.heads.iter().any(|head| !head.holders.contains(Slot::ME))
+                || combine(self).is_some())
     }
 
     /// Records a write of this device that everyone should take over: the new

@@ -342,6 +342,31 @@ impl Author {
         bytes.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
         Self(u64::from_be_bytes(bytes))
     }
+
+    /// How many branches of one author there are.
+    pub const BRANCHES: u64 = 16;
+
+    /// The author itself and, from 1 on, further names of it.
+    ///
+    /// A version vector takes an author's edits for a chain. Where a device
+    /// edits one side of a conflict while the other side is its own, it counts
+    /// under another name, so that the edit does not claim to have seen both.
+    pub fn branch(self, number: u64) -> Self {
+        if number == 0 {
+            return self;
+        }
+        let mut hasher = blake3::Hasher::new_derive_key("driftless 2026 author branch");
+        hasher.update(&self.0.to_be_bytes());
+        hasher.update(&number.to_be_bytes());
+        let mut bytes = [0; 8];
+        bytes.copy_from_slice(&hasher.finalize().as_bytes()[..8]);
+        Self(u64::from_be_bytes(bytes))
+    }
+
+    /// The author and its branches.
+    pub fn branches(self) -> impl Iterator<Item = Self> {
+        (0..Self::BRANCHES).map(move |number| self.branch(number))
+    }
 }
 
 impl fmt::Debug for Author {

@@ -165,7 +165,12 @@ pub fn plan(path: &RelPath, entry: &Entry) -> Plan {
     if !entry.is_needed() {
         return Plan::Nothing;
     }
-    if let Some(content) = combine(entry) {
+    // Written only by who holds the data, which nobody could get from it otherwise.
+    if let Some(content) = combine(entry)
+        && entry.heads.iter().any(|head| {
+            head.record.content.is_same_data(&content) && head.holders.contains(Slot::ME)
+        })
+    {
         return Plan::Combine(content);
     }
     let Some(shown) = entry.shown() else {

@@ -10,6 +10,9 @@ use crate::record::Content;
 /// person has to choose. Every device combines the same, so that the records
 /// that two devices make of it are no conflict.
 pub fn combine(entry: &Entry) -> Option<Content> {
+    if entry.heads.len() < 2 {
+        return None;
+    }
     let live: Vec<_> = entry
         .heads
         .iter()

@@ -80,6 +80,11 @@ impl VersionVector {
         Some(Self(counters))
     }
 
+    /// The vector of a first edit by `author`, counted as `count`; `None` out of bounds.
+    pub fn first(author: Author, count: u64) -> Option<Self> {
+        Self::from_counters(vec![(author, count)]).ok()
+    }
+
     /// The least vector that has seen all that either has.
     #[must_use]
     pub fn joined(&self, other: &Self) -> Self {

@@ -3,8 +3,8 @@
 use driftless_core::index::Flag;
 use driftless_core::plan::{Precondition, Reason};
 use driftless_core::{
-    Content, DeviceId, Displaced, Entry, FileRecord, Head, HolderSet, Index, OnDisk, RelPath, Stat,
-    Step,
+    Content, DeviceId, Displaced, Entry, FileRecord, Head, HolderSet, Index, OnDisk, Problem,
+    ProblemCode, RelPath, Slot, Stat, Step,
 };
 
 use crate::engine::{Engine, Mode};
@@ -18,6 +18,9 @@ impl<I: Index> Engine<I> {
     pub(crate) fn resolve(&mut self, path: &RelPath, choice: Choice) -> Result<(), I::Error> {
         let entry = self.entry(path)?;
         let Some(shown) = entry.shown().cloned() else { return Ok(()) };
+        if !self.has_what_is_chosen(path, &entry, &choice) {
+            return Ok(());
+        }
         let content = match choice {
             Choice::Shown => shown.content,
             Choice::Both => {
@@ -31,11 +34,30 @@ impl<I: Index> Engine<I> {
                 }
             }
             Choice::With { content, size_bytes, level, mode, mtime_ns } => {
-                self.work.staged.insert(content);
+                self.work.stored.entry(content).or_default().insert(path.clone());
                 Content::File { content, size_bytes, level, mode, mtime_ns }
             }
         };
         self.supersede(path, &entry, content)
+    }
+
+    /// Whether this device holds what a choice keeps. What it does not hold,
+    /// nobody could get any more once the choice has superseded it.
+    fn has_what_is_chosen(&mut self, path: &RelPath, entry: &Entry, choice: &Choice) -> bool {
+        let is_kept = |head: &Head| match choice {
+            Choice::Shown => entry.shown() == Some(&head.record),
+            Choice::Device(device) => head.record.device == *device,
+            Choice::Both => !head.record.content.is_tombstone(),
+            Choice::With { .. } => false,
+        };
+        let is_here = |head: &Head| head.holders.contains(Slot::ME);
+        let has_all = entry.heads.iter().all(|head| !is_kept(head) || is_here(head));
+        if !has_all {
+            let message = "a version of it has not arrived yet; decide once it is here".to_owned();
+            let code = ProblemCode::NotAvailable;
+            self.report(Problem { path: path.to_string(), code, message });
+        }
+        has_all
     }
 
     fn supersede(
@@ -56,9 +78,6 @@ impl<I: Index> Engine<I> {
             entry.heads.losers().into_iter().map(|head| head.record.clone()).collect();
         for loser in losers {
             let Some(beside) = self.free_name_beside(path, loser.device)? else { continue };
-            if let Some((content, _)) = loser.content.file() {
-                self.work.pin(content, beside.clone());
-            }
             let before = self.entry(&beside)?;
             self.supersede(&beside, &before, loser.content)?;
         }

@@ -7,7 +7,7 @@ use driftless_core::diff::Writer;
 use driftless_core::plan::Reason;
 use driftless_core::{
     Content, ContentId, Cursor, DeviceId, Entry, FileRecord, FolderId, Index, Problem, RelPath,
-    Totals,
+    Sequence, Totals,
 };
 
 use crate::io::{Action, Effect, Event, Input, LocalSource, StopReason};
@@ -50,6 +50,10 @@ pub struct Engine<I: Index> {
     pub(crate) now_ms: u64,
     pub(crate) members: BTreeSet<DeviceId>,
     pub(crate) links: BTreeMap<DeviceId, Link>,
+    /// The last sequence when the index was opened.
+    pub(crate) opened_at: Sequence,
+    /// Up to where each device was sent this index since then.
+    pub(crate) told: BTreeMap<DeviceId, Sequence>,
     pub(crate) local: Local,
     pub(crate) work: Work,
     problems: BTreeMap<String, Problem>,
@@ -82,6 +86,8 @@ impl<I: Index> Engine<I> {
     /// An engine over `index`.
     pub fn new(index: I, config: Config) -> Self {
         Self {
+            opened_at: index.last_sequence(),
+            told: BTreeMap::new(),
             index,
             config,
             now_ms: 0,
@@ -189,7 +195,8 @@ impl<I: Index> Engine<I> {
             .heads
             .iter()
             .any(|head| head.record.content.file().is_some_and(|(held, _)| held == content));
-        Ok((is_head && self.work.stored.contains(&content)).then_some(LocalSource::Stored(content)))
+        Ok((is_head && self.work.stored.contains_key(&content))
+            .then_some(LocalSource::Stored(content)))
     }
 
     /// How far the index of `device` has been taken over.
@@ -261,6 +268,7 @@ impl<I: Index> Engine<I> {
             device: self.config.device,
             author: self.index.identity().author,
             now_ms: self.now_ms,
+            last_sequence: self.index.last_sequence(),
         }
     }
 
@@ -309,7 +317,7 @@ impl<I: Index> Engine<I> {
         }
         let stored = &self.work.stored;
         entry.refresh_held(|record| {
-            record.content.file().is_some_and(|(content, _)| stored.contains(&content))
+            record.content.file().is_some_and(|(content, _)| stored.contains_key(&content))
         });
     }
 
@@ -330,7 +338,11 @@ impl<I: Index> Engine<I> {
         if after.heads.is_empty() && after.disk.is_none() && !after.ignored {
             self.index.remove(path)?;
         } else {
-            let announce = before.announced() != after.announced();
+            // An author's counters stay within its sequences (see `Writer::last_sequence`).
+            let (author, last) = (self.index.identity().author, self.index.last_sequence());
+            let runs_ahead =
+                after.heads.iter().any(|head| head.record.version.get(author) > last.0);
+            let announce = runs_ahead || before.announced() != after.announced();
             self.index.put(path, &after, announce)?;
         }
         self.note_need(path, &after);
@@ -340,7 +352,12 @@ impl<I: Index> Engine<I> {
             (true, false) => self.publish(Event::ConflictResolved(path.clone())),
             _ => {}
         }
-        self.release_superfluous(path, before, &after);
+        for content in files_of(&after).filter(|content| !on_disk(&after, *content)) {
+            self.work.use_stored(content, path);
+        }
+        for content in files_of(before) {
+            self.let_go(path, content, &after);
+        }
         Ok(())
     }
 
@@ -356,29 +373,16 @@ impl<I: Index> Engine<I> {
         }
     }
 
-    /// Lets go of what the store of heads keeps for `path` and no head needs.
-    fn release_superfluous(&mut self, path: &RelPath, before: &Entry, after: &Entry) {
-        if self.work.stored.is_empty() {
+    /// Lets go of `content` in the store of heads once `path`, of which `entry`
+    /// is known, needs it no more, and no other path does.
+    pub(crate) fn let_go(&mut self, path: &RelPath, content: ContentId, entry: &Entry) {
+        let needs = files_of(entry).any(|kept| kept == content) && !on_disk(entry, content);
+        if needs || !self.work.disuse_stored(content, path) {
             return;
         }
-        for content in files_of(before) {
-            if !self.work.stored.contains(&content)
-                || files_of(after).any(|kept| kept == content && !on_disk(after, kept))
-            {
-                continue;
-            }
-            if self.work.is_pinned(content, path) {
-                continue;
-            }
-            self.work.stored.remove(&content);
-            let by = after.shown().map_or(self.config.device, |shown| shown.device);
-            self.effect(Effect::Release {
-                content,
-                path: path.clone(),
-                by,
-                reason: Reason::Resolved,
-            });
-        }
+        let by = entry.shown().map_or(self.config.device, |shown| shown.device);
+        let (path, reason) = (path.clone(), Reason::Resolved);
+        self.effect(Effect::Release { content, path, by, reason });
     }
 
     pub(crate) fn publish_change(&mut self, path: &RelPath, before: &Entry, record: &FileRecord) {
@@ -398,12 +402,12 @@ pub(crate) fn action_of(was_there: bool, record: &FileRecord) -> Action {
 }
 
 /// The contents of the heads that are files.
-fn files_of(entry: &Entry) -> impl Iterator<Item = ContentId> + '_ {
+pub(crate) fn files_of(entry: &Entry) -> impl Iterator<Item = ContentId> + '_ {
     entry.heads.iter().filter_map(|head| head.record.content.file()).map(|(content, _)| content)
 }
 
 /// Whether the tree holds `content`.
-fn on_disk(entry: &Entry, content: ContentId) -> bool {
+pub(crate) fn on_disk(entry: &Entry, content: ContentId) -> bool {
     entry
         .present()
         .and_then(|disk| disk.record.content.file())

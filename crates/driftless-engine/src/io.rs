@@ -109,7 +109,7 @@ pub enum Choice {
     Device(DeviceId),
     /// All: the shown one stays, the others get names of their own.
     Both,
-    /// A content that has been staged.
+    /// A content that has been put into the store of heads, durably.
     With {
         /// The content.
         content: ContentId,
@@ -214,7 +214,8 @@ pub enum Effect {
         /// Which rule.
         reason: &'static str,
     },
-    /// Say anew to every connected device where the folder stands: a new epoch began.
+    /// Close all connections and open them again: a new epoch began, or all has
+    /// to be said again, and what is in flight was said before.
     Reintroduce,
     /// Read a file and say [`Input::Hashed`].
     Hash {

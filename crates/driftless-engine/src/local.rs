@@ -48,8 +48,8 @@ pub(crate) struct Local {
     moving: BTreeMap<RelPath, RelPath>,
     queue: VecDeque<(RelPath, Stat)>,
     hashing: BTreeSet<RelPath>,
-    /// Files to be read again at the next tick, and how often they were.
-    unstable: BTreeMap<RelPath, u32>,
+    /// Files to be read again at the next tick.
+    unstable: BTreeMap<RelPath, Unstable>,
     allow_empty: bool,
     incomplete: bool,
 }
@@ -69,6 +69,14 @@ struct Scan {
 #[derive(Debug)]
 struct VanishedFile {
     stat: Stat,
+}
+
+/// A file that could not be read.
+#[derive(Debug, Default)]
+struct Unstable {
+    tries: u32,
+    /// It is to be looked at again.
+    is_due: bool,
 }
 
 /// What a rename keeps of a file.
@@ -369,7 +377,21 @@ impl<I: Index> Engine<I> {
         self.local.incomplete |= scan.incomplete;
         self.clear_covered_problems(&scan);
         self.match_renames(scan);
+        self.forget_unstable();
         self.dispatch_hashes()
+    }
+
+    /// What could not be read, was looked at again and is not to be read now
+    /// is gone, or as it was known.
+    fn forget_unstable(&mut self) {
+        let Local { unstable, queue, hashing, awaiting_absence, leaving, .. } = &mut self.local;
+        let waits = |path: &RelPath| {
+            hashing.contains(path)
+                || queue.iter().any(|(queued, _)| queued == path)
+                || awaiting_absence.values().any(|(new, _)| new == path)
+                || leaving.values().flatten().any(|(new, _)| new == path)
+        };
+        unstable.retain(|path, unstable| !unstable.is_due || waits(path));
     }
 
     /// Problems of names that the scan covered and did not report again are over.
@@ -550,9 +572,10 @@ impl<I: Index> Engine<I> {
                 self.effect(Effect::Rescan(vec![path]));
             }
             HashError::Unstable => {
-                let tries = self.local.unstable.entry(path.clone()).or_default();
-                *tries += 1;
-                if *tries == UNSTABLE_TRIES {
+                let unstable = self.local.unstable.entry(path.clone()).or_default();
+                unstable.tries += 1;
+                unstable.is_due = false;
+                if unstable.tries == UNSTABLE_TRIES {
                     let message =
                         "it changes faster than it can be read; it will be synced once it rests"
                             .to_owned();
@@ -564,7 +587,7 @@ impl<I: Index> Engine<I> {
                 }
             }
             HashError::Unreadable(problem) => {
-                self.local.unstable.insert(path, 0);
+                self.local.unstable.insert(path, Unstable::default());
                 self.report(problem);
             }
         }
@@ -575,6 +598,11 @@ impl<I: Index> Engine<I> {
         let hashing = &self.local.hashing;
         let again: Vec<_> =
             self.local.unstable.keys().filter(|path| !hashing.contains(*path)).cloned().collect();
+        for path in &again {
+            if let Some(unstable) = self.local.unstable.get_mut(path) {
+                unstable.is_due = true;
+            }
+        }
         if !again.is_empty() {
             self.effect(Effect::Rescan(again));
         }

@@ -6,8 +6,8 @@
 
 use driftless_core::heads::MAX_HEADS;
 use driftless_core::{
-    Author, Content, Cursor, DeviceId, Entry, Epoch, Head, HolderSet, Index, RelPath, Sequence,
-    Slot,
+    Author, Content, Cursor, DeviceId, Epoch, FileRecord, Head, HolderSet, Index, RelPath,
+    Sequence, Slot,
 };
 use driftless_proto::codec::path_update_bytes;
 use driftless_proto::{FolderState, IndexUpdate, PathUpdate};
@@ -50,8 +50,10 @@ impl<I: Index> Engine<I> {
         }
         let own = self.index.identity().epoch;
         let seen = state.seen.filter(|seen| seen.epoch == own).map(|seen| seen.sequence);
-        if seen.is_some_and(|seen| seen > self.index.last_sequence()) {
-            // The device has seen what this index does not remember having said.
+        let told = self.told.get(&device).copied().unwrap_or_default().max(self.opened_at);
+        if seen.is_some_and(|seen| seen > told) {
+            // The device has seen what this index does not remember having
+            // said, even if it has assigned as many sequences anew since.
             self.index.set_cursor(slot, cursor)?;
             self.links.clear();
             self.begin_epoch(spare)?;
@@ -78,7 +80,7 @@ impl<I: Index> Engine<I> {
             self.index.set_cursor(slot, cursor)?;
         }
         let mut doubtful = Vec::new();
-        let mut after = acknowledged;
+        let mut after = acknowledged.min(self.opened_at);
         loop {
             let page = self.index.announced_after(after, UPDATE_PATHS)?;
             let Some((_, last)) = page.last() else { break };
@@ -86,30 +88,36 @@ impl<I: Index> Engine<I> {
             doubtful.extend(page.into_iter().map(|(path, _)| path));
         }
         self.index.begin_epoch(epoch, Author::of(&self.config.device, epoch))?;
+        self.opened_at = Sequence(0);
+        self.told.clear();
         for path in doubtful {
             self.write_anew(&path, old)?;
         }
         Ok(())
     }
 
-    /// Gives the tree's version of `path` a name that no other state ever had,
-    /// if `old` counted it.
+    /// Gives this device's versions of `path` that it holds, and that `old`
+    /// counted, names that no other state ever had.
     fn write_anew(&mut self, path: &RelPath, old: Author) -> Result<(), I::Error> {
         let before = self.entry(path)?;
-        let ours = |entry: &Entry| entry.heads.iter().any(|head| head.record.version.get(old) > 0);
-        if !ours(&before) {
+        let is_ours = |record: &FileRecord| {
+            record.device == self.config.device
+                && old.branches().any(|author| record.version.get(author) > 0)
+        };
+        if !before.heads.iter().any(|head| is_ours(&head.record)) {
             return Ok(());
         }
         let mut after = before.clone();
         let heads = std::mem::take(&mut after.heads);
+        let mut authors = self.index.identity().author.branches();
         for head in heads.iter() {
             let mut record = head.record.clone();
-            if record.version.get(old) > 0 && record.device == self.config.device {
-                record.version = record
-                    .version
-                    .without(old)
-                    .bumped(self.index.identity().author)
-                    .unwrap_or(record.version);
+            if is_ours(&record)
+                && head.holders.contains(Slot::ME)
+                && let Some(author) = authors.next()
+            {
+                let others = old.branches().fold(record.version.clone(), |v, a| v.without(a));
+                record.version = others.bumped(author).unwrap_or(record.version);
                 if let Some(disk) = after.disk.as_mut().filter(|disk| disk.record == head.record) {
                     disk.record = record.clone();
                 }
@@ -149,8 +157,12 @@ impl<I: Index> Engine<I> {
             self.follow_move(&path)?;
         }
         self.index.set_cursor(slot, Cursor { received: update.upto, ..cursor })?;
+        let was_being_told = self.is_being_told();
         if let Some(link) = self.links.get_mut(&device) {
             link.more = update.more;
+        }
+        if was_being_told && !self.is_being_told() {
+            self.wake_waiting();
         }
         self.effect(Effect::SendReceived { device, epoch: update.epoch, sequence: update.upto });
         Ok(())
@@ -181,6 +193,18 @@ impl<I: Index> Engine<I> {
         }
     }
 
+    /// Asks every device for all of its index again: of some path, what they
+    /// said was passed over for a version that turned out to be nowhere.
+    pub(crate) fn ask_anew(&mut self) -> Result<(), I::Error> {
+        for (slot, _) in self.index.devices() {
+            let cursor = self.index.cursor(slot)?;
+            self.index.set_cursor(slot, Cursor { received: Sequence(0), ..cursor })?;
+        }
+        self.links.clear();
+        self.effect(Effect::Reintroduce);
+        Ok(())
+    }
+
     /// Whether a device is in the middle of telling what changed: what it says
     /// next may bear on what it said.
     pub(crate) fn is_being_told(&self) -> bool {
@@ -203,6 +227,8 @@ impl<I: Index> Engine<I> {
                 link.sent = update.upto;
                 link.sending = true;
             }
+            let told = self.told.entry(device).or_default();
+            *told = update.upto.max(*told);
             self.effect(Effect::SendIndex(device, update));
         }
         Ok(())

@@ -9,14 +9,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use driftless_core::block::SINGLE_BLOCK_BYTES;
 use driftless_core::brake::HeldBack;
+use driftless_core::index::Flag;
 use driftless_core::plan::{Plan, plan, revert};
 use driftless_core::totals::brakes_on;
 use driftless_core::{
-    Content, ContentId, Displaced, Entry, FileRecord, Head, HolderSet, Index, OnDisk, Outcome,
-    Precondition, Problem, ProblemCode, RelPath, Stat, Step,
+    Content, ContentId, Displaced, Entry, FileRecord, Head, Heads, HolderSet, Index, OnDisk,
+    Outcome, Precondition, Problem, ProblemCode, RelPath, Stat, Step,
 };
 
-use crate::engine::{Engine, Mode};
+use crate::engine::{Engine, Mode, files_of, on_disk};
 use crate::io::{Effect, Event, FetchError, Fetched, LocalSource};
 
 /// The most small contents, and roughly the most bytes of them, that are
@@ -59,10 +60,8 @@ pub(crate) struct Work {
     applying: bool,
     /// Contents that are staged and verified.
     pub(crate) staged: BTreeSet<ContentId>,
-    /// Contents in the store of heads.
-    pub(crate) stored: BTreeSet<ContentId>,
-    /// Stored contents that another path is about to take over.
-    pins: BTreeMap<ContentId, BTreeSet<RelPath>>,
+    /// Contents in the store of heads, and the paths that need each.
+    pub(crate) stored: BTreeMap<ContentId, BTreeSet<RelPath>>,
     /// Needed paths whose content no connected device has.
     waiting: BTreeSet<RelPath>,
     /// Needed paths that failed, and when they may be tried again.
@@ -121,12 +120,22 @@ impl Work {
         self.parked.contains_key(path)
     }
 
-    pub(crate) fn pin(&mut self, content: ContentId, path: RelPath) {
-        self.pins.entry(content).or_default().insert(path);
+    /// Notes that `path` needs `content`, if the store of heads has it.
+    pub(crate) fn use_stored(&mut self, content: ContentId, path: &RelPath) {
+        if let Some(users) = self.stored.get_mut(&content) {
+            users.insert(path.clone());
+        }
     }
 
-    pub(crate) fn is_pinned(&self, content: ContentId, path: &RelPath) -> bool {
-        self.pins.get(&content).is_some_and(|paths| paths.iter().any(|pinned| pinned != path))
+    /// Notes that `path` needs `content` no more. Returns whether it was the
+    /// last to, so that the store of heads no longer counts as having it.
+    pub(crate) fn disuse_stored(&mut self, content: ContentId, path: &RelPath) -> bool {
+        let Some(users) = self.stored.get_mut(&content) else { return false };
+        let is_last = users.remove(path) && users.is_empty();
+        if is_last {
+            self.stored.remove(&content);
+        }
+        is_last
     }
 
     pub(crate) fn confirm(&mut self) {
@@ -153,9 +162,38 @@ impl Work {
 
 impl<I: Index> Engine<I> {
     pub(crate) fn started(&mut self, stored: Vec<ContentId>) -> Result<(), I::Error> {
-        self.work.stored = stored.into_iter().collect();
+        self.work.stored = stored.into_iter().map(|content| (content, BTreeSet::new())).collect();
         self.work.more_after = Some(None);
+        self.find_users_of_stored()?;
         self.publish_local_changes()
+    }
+
+    /// Finds the paths that need what the store of heads holds: those in
+    /// conflict, and those whose content was taken from a conflict elsewhere.
+    fn find_users_of_stored(&mut self) -> Result<(), I::Error> {
+        let mut after: Option<RelPath> = None;
+        while !self.work.stored.is_empty() {
+            let page = self.index.flagged(Flag::Conflict, after.as_ref(), PENDING / 2)?;
+            let Some((last, _)) = page.last() else { break };
+            after = Some(last.clone());
+            self.note_users(&page);
+        }
+        after = None;
+        while !self.work.stored.is_empty() {
+            let page = self.index.needed(after.as_ref(), PENDING / 2)?;
+            let Some((last, _)) = page.last() else { break };
+            after = Some(last.clone());
+            self.note_users(&page);
+        }
+        Ok(())
+    }
+
+    fn note_users(&mut self, page: &[(RelPath, Entry)]) {
+        for (path, entry) in page {
+            for content in files_of(entry).filter(|content| !on_disk(entry, *content)) {
+                self.work.use_stored(content, path);
+            }
+        }
     }
 
     /// Notes whether a path whose entry was just stored needs anything.
@@ -309,8 +347,7 @@ impl<I: Index> Engine<I> {
             self.work.push_step(Step::Move { from, from_stat, to: path, mode, mtime_ns }, record);
             return Ok(());
         }
-        self.fetch(path, entry, content, size_bytes, local);
-        Ok(())
+        self.fetch(path, entry, content, size_bytes, local)
     }
 
     /// Where blocks of `content` may be found on this device: the same content
@@ -323,7 +360,7 @@ impl<I: Index> Engine<I> {
         record: &FileRecord,
     ) -> Result<Vec<LocalSource>, I::Error> {
         let mut sources = Vec::new();
-        if self.work.stored.contains(&content) {
+        if self.work.stored.contains_key(&content) {
             sources.push(LocalSource::Stored(content));
         }
         let origin = record.moved_from.iter().map(|from| from.path.clone());
@@ -372,7 +409,7 @@ impl<I: Index> Engine<I> {
         content: ContentId,
         size_bytes: u64,
         local: Vec<LocalSource>,
-    ) {
+    ) -> Result<(), I::Error> {
         let has_content =
             |head: &&Head| head.record.content.file().is_some_and(|(held, _)| held == content);
         let holders = entry
@@ -390,19 +427,22 @@ impl<I: Index> Engine<I> {
             LocalSource::Path { content: held, .. } | LocalSource::Stored(held) => *held == content,
         });
         if sources.is_empty() && !is_here {
+            if holders.is_empty() && !self.is_being_told() {
+                return self.forget_unheld(&path, entry, content);
+            }
             self.work.waiting.insert(path);
-            return;
+            return Ok(());
         }
         self.work.busy.insert(path.clone(), Busy::Fetching);
         if let Some(fetching) = self.work.fetching.get_mut(&content) {
             fetching.paths.insert(path);
-            return;
+            return Ok(());
         }
         if size_bytes > SINGLE_BLOCK_BYTES {
             if self.work.large == LARGE_IN_FLIGHT {
                 self.work.busy.remove(&path);
                 self.work.large_waiting.insert(path);
-                return;
+                return Ok(());
             }
             self.work.large += 1;
         } else {
@@ -411,6 +451,28 @@ impl<I: Index> Engine<I> {
         let paths = BTreeSet::from([path.clone()]);
         self.work.fetching.insert(content, Fetching { size_bytes, paths });
         self.effect(Effect::Fetch { content, size_bytes, path, sources, local });
+        Ok(())
+    }
+
+    /// Lets go of the heads of `path` with a content that no device is known to
+    /// hold: the one that announced it has lost its index and the file since,
+    /// or it was chosen here and got lost before it was put in place. Whoever
+    /// holds it after all will say so.
+    fn forget_unheld(
+        &mut self,
+        path: &RelPath,
+        before: &Entry,
+        content: ContentId,
+    ) -> Result<(), I::Error> {
+        let is_lost =
+            |head: &&Head| head.record.content.file().map(|(held, _)| held) == Some(content);
+        let mut after = before.clone();
+        after.heads = Heads::from_heads(before.heads.iter().filter(|h| !is_lost(h)).cloned());
+        if let Some(disk) = before.disk.as_ref().filter(|disk| !disk.local) {
+            after.write(disk.record.clone());
+        }
+        self.store(path, before, after)?;
+        self.ask_anew()
     }
 
     /// Has a head that is not shown kept in the store of heads.
@@ -422,8 +484,7 @@ impl<I: Index> Engine<I> {
             return Ok(());
         }
         let local = self.local_sources(&path, entry, content, record)?;
-        self.fetch(path, entry, content, size_bytes, local);
-        Ok(())
+        self.fetch(path, entry, content, size_bytes, local)
     }
 
     fn plan_removals(&mut self) -> Result<(), I::Error> {
@@ -545,13 +606,12 @@ impl<I: Index> Engine<I> {
         match step {
             Step::Install { content, displaced, .. } => {
                 self.work.staged.remove(content);
-                self.note_displaced(displaced);
-                self.unpin(*content, path);
+                self.note_displaced(path, displaced);
             }
             Step::Symlink { displaced, .. }
             | Step::Directory { displaced, .. }
             | Step::Remove { displaced, .. } => {
-                self.note_displaced(displaced);
+                self.note_displaced(path, displaced);
             }
             Step::Move { from, .. } => {
                 let left = self.entry(from)?;
@@ -566,26 +626,17 @@ impl<I: Index> Engine<I> {
             self.publish_synced(path, was_there, &record);
         }
         self.clear_problem(path.as_str());
-        self.store(path, &before, after)
-    }
-
-    fn note_displaced(&mut self, displaced: &Displaced) {
-        if let Displaced::Head(content) = displaced {
-            self.work.stored.insert(*content);
+        self.store(path, &before, after)?;
+        if let Some(content) = displaced_head(step) {
+            let entry = self.entry(path)?;
+            self.let_go(path, content, &entry);
         }
+        Ok(())
     }
 
-    /// `path` has taken over a pinned content: if that was the last one to, the
-    /// store of heads may let go of it.
-    fn unpin(&mut self, content: ContentId, path: &RelPath) {
-        let Some(paths) = self.work.pins.get_mut(&content) else { return };
-        paths.remove(path);
-        if paths.is_empty() {
-            self.work.pins.remove(&content);
-            if self.work.stored.remove(&content) {
-                let (by, reason) = (self.config.device, driftless_core::plan::Reason::Resolved);
-                self.effect(Effect::Release { content, path: path.clone(), by, reason });
-            }
+    fn note_displaced(&mut self, path: &RelPath, displaced: &Displaced) {
+        if let Displaced::Head(content) = displaced {
+            self.work.stored.entry(*content).or_default().insert(path.clone());
         }
     }
 
@@ -673,9 +724,12 @@ impl<I: Index> Engine<I> {
         self.work.staged.remove(&content);
         match result {
             Ok(()) => {
-                self.work.stored.insert(content);
+                self.work.stored.entry(content).or_default().insert(path.clone());
                 let entry = self.entry(&path)?;
-                self.store(&path, &entry, entry.clone())
+                self.store(&path, &entry, entry.clone())?;
+                let entry = self.entry(&path)?;
+                self.let_go(&path, content, &entry);
+                Ok(())
             }
             Err(problem) => {
                 self.report(problem);
@@ -761,5 +815,16 @@ impl<I: Index> Engine<I> {
             _ => {}
         }
         self.work.was_held_back = held_back.is_some();
+    }
+}
+
+/// The content that a step put into the store of heads.
+fn displaced_head(step: &Step) -> Option<ContentId> {
+    match step {
+        Step::Install { displaced: Displaced::Head(content), .. }
+        | Step::Symlink { displaced: Displaced::Head(content), .. }
+        | Step::Directory { displaced: Displaced::Head(content), .. }
+        | Step::Remove { displaced: Displaced::Head(content), .. } => Some(*content),
+        _ => None,
     }
 }

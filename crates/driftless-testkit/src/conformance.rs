@@ -216,7 +216,12 @@ fn fresh_model() -> Model {
 /// An entry with something to announce.
 fn held_here() -> Entry {
     let mut entry = Entry::default();
-    let writer = driftless_core::diff::Writer { device: DEVICE, author: Author(1), now_ms: 0 };
+    let writer = driftless_core::diff::Writer {
+        device: DEVICE,
+        author: Author(1),
+        now_ms: 0,
+        last_sequence: Sequence(0),
+    };
     let content = driftless_core::Content::Directory { mode: 0o755 };
     entry.write(writer.edit(&entry, content, None).expect("a first edit"));
     entry

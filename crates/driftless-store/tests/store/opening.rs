@@ -261,7 +261,12 @@ fn the_daemons_values_are_bounded_and_follow_the_transaction() {
 /// The first edit of a directory.
 fn directory() -> Entry {
     let mut entry = Entry::default();
-    let writer = Writer { device: DeviceId::from_bytes([1; 32]), author: Author(1), now_ms: 0 };
+    let writer = Writer {
+        device: DeviceId::from_bytes([1; 32]),
+        author: Author(1),
+        now_ms: 0,
+        last_sequence: Sequence(0),
+    };
     let content = Content::Directory { mode: 0o755 };
     entry.write(writer.edit(&entry, content, None).unwrap());
     entry

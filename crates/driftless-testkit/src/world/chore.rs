@@ -120,6 +120,19 @@ impl World {
         }
     }
 
+    /// What a device gives out: where its engine says that it has the content,
+    /// if it is still there.
+    fn serve(&self, device: usize, path: &RelPath, content: ContentId) -> Option<Rc<Blob>> {
+        let this = &self.devices[device];
+        let blob = match this.engine.as_ref()?.locate(path, content).ok()?? {
+            LocalSource::Path { path, stat, .. } => {
+                this.disk.get(&path).filter(|node| node.stat() == stat)?.blob()?
+            }
+            LocalSource::Stored(content) => this.disk.now.heads.get(&content)?,
+        };
+        (blob.content == content).then(|| blob.clone())
+    }
+
     pub(crate) fn fetch(&mut self, device: usize, errand: Errand) {
         let Errand { content, size_bytes, path, mut sources, local } = errand;
         let disk = &self.devices[device].disk;
@@ -134,7 +147,7 @@ impl World {
         while blob.is_none() && !sources.is_empty() {
             let source = number_of(&sources.swap_remove(self.random.index(sources.len())));
             if self.is_connected(device, source) {
-                blob = self.devices[source].disk.serve(&path, content);
+                blob = self.serve(source, &path, content);
             }
         }
         let what = if blob.is_some() { "fetches" } else { "cannot get" };

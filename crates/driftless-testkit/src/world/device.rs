@@ -182,7 +182,10 @@ impl World {
     }
 
     pub(crate) fn tick(&mut self, device: usize) {
-        self.tell(device, Input::Tick);
+        let engine = self.devices[device].engine.as_ref();
+        if engine.is_some_and(Engine::wants_tick) {
+            self.tell(device, Input::Tick);
+        }
         self.schedule(device, SECOND_US, Event::Tick);
     }
 
@@ -249,7 +252,7 @@ impl World {
             Effect::Disconnect { device: from, reason } => {
                 self.fail(format!("device {device} accuses {}: {reason}", number_of(&from)));
             }
-            Effect::Reintroduce => self.reintroduce(device),
+            Effect::Reintroduce => self.disconnect_all(device),
             Effect::Hash { path, stat, previous: _ } => {
                 self.activity += 1;
                 self.soon(device, patience_us, Event::HashBegin { path, expected: stat });

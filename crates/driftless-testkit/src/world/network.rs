@@ -29,8 +29,8 @@ pub(crate) struct Connection {
 #[derive(Debug, Default)]
 struct End {
     session: Session,
-    /// What the other end last said of the folder.
-    state: Option<FolderState>,
+    /// The other end has named its folders.
+    is_introduced: bool,
     /// The index stream is not read before the other end has named its folders.
     early: Vec<Frame>,
     /// When the last frame arrives here, by stream.
@@ -160,17 +160,6 @@ impl World {
         self.send(from, to, &Message::Folders(vec![state]), Vec::new());
     }
 
-    /// Says anew where the folder stands, after a new epoch began.
-    pub(crate) fn reintroduce(&mut self, device: usize) {
-        for other in 0..self.devices.len() {
-            let Some(end) = self.end(device, other) else { continue };
-            let Some(state) = end.state.clone() else { continue };
-            self.introduce(device, other);
-            let spare = Epoch(self.random.number());
-            self.tell(device, Input::Connected { device: id_of(other), state, spare });
-        }
-    }
-
     pub(crate) fn send(&mut self, from: usize, to: usize, message: &Message, claims: Vec<Claim>) {
         let most_us = if self.random.chance(10) { 200_000 } else { 5_000 };
         let delay = 100 + self.random.below(most_us);
@@ -209,7 +198,7 @@ impl World {
         }
         let hash = blake3::hash(&frame.bytes);
         self.note(format_args!("{device} hears {from}: {}", hash.to_hex()));
-        let is_introduced = |end: &mut End| end.state.is_some();
+        let is_introduced = |end: &mut End| end.is_introduced;
         if frame.channel == Channel::Index && !self.end(device, from).is_some_and(is_introduced) {
             if let Some(end) = self.end(device, from) {
                 end.early.push(frame);
@@ -221,7 +210,7 @@ impl World {
         if repeats {
             self.hear(device, &frame);
         }
-        let Some(end) = self.end(device, from).filter(|end| end.state.is_some()) else { return };
+        let Some(end) = self.end(device, from).filter(|end| end.is_introduced) else { return };
         for frame in std::mem::take(&mut end.early) {
             self.hear(device, &frame);
         }
@@ -238,7 +227,7 @@ impl World {
             Message::Hello(_) => {}
             Message::Folders(states) => {
                 let Some(state) = states.into_iter().next() else { return };
-                end.state = Some(state.clone());
+                end.is_introduced = true;
                 let spare = Epoch(self.random.number());
                 self.tell(device, Input::Connected { device: other, state, spare });
             }

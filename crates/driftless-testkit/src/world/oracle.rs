@@ -238,6 +238,28 @@ impl World {
         flagged.unwrap_or_default().into_iter().map(|(path, _)| path).collect()
     }
 
+    fn tell_entry(&self, path: &RelPath, entry: &Entry) -> String {
+        let tell = |record: &FileRecord| match record.content.file() {
+            Some((content, _)) => format!(
+                "{:?} {:?} by {} upon {:?}",
+                record.version,
+                self.ledger.written.get(&content),
+                number_of(&record.device),
+                record.previous.map(|previous| self.ledger.written.get(&previous)),
+            ),
+            None => format!("{:?} {:?}", record.version, record.content),
+        };
+        let mut text = format!("  {path}{}:\n", if entry.is_needed() { " is needed" } else { "" });
+        for head in entry.heads.iter() {
+            let holders: Vec<_> = head.holders.iter().map(Slot::number).collect();
+            let _ = writeln!(text, "    {} held by {holders:?}", tell(&head.record));
+        }
+        if let Some(disk) = &entry.disk {
+            let _ = writeln!(text, "    on disk {}", tell(&disk.record));
+        }
+        text
+    }
+
     /// What a person would ask about next when something does not hold.
     pub(crate) fn describe(&self) -> String {
         let mut text = String::new();
@@ -256,8 +278,8 @@ impl World {
                 );
             }
             for (path, entry) in self.entries(number) {
-                if entry.is_needed() {
-                    let _ = writeln!(text, "  {path} needed: {entry:?}");
+                if entry.is_needed() || entry.heads.is_conflict() {
+                    text += &self.tell_entry(&path, &entry);
                 }
             }
         }

@@ -118,7 +118,7 @@ impl World {
             mtime_ns: self.devices[device].disk.clock_ns,
         };
         let disk = &mut self.devices[device].disk;
-        disk.now.staging.insert(blob.content, blob);
+        disk.now.heads.insert(blob.content, blob);
         disk.sync();
         self.resolve(device, name, choice);
     }
