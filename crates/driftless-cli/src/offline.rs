@@ -1,21 +1,22 @@
 //! What provisioning scripts do while no daemon runs: change the configuration that the next one reads.
 //!
-//! The rules are the configuration's own; this turns the requests that a daemon would get into changes of it.
+//! What a request becomes there is decided by `driftless_daemon`, as for a daemon that runs.
 
-use std::fs;
-use std::path::PathBuf;
-
-use driftless_control::api::{self, DeviceView, FolderMember, FolderView};
-use driftless_daemon::config::{
-    Config, ConfigError, DeviceConfig, EditError, FolderConfig, FolderMode, draw_folder_id,
-};
+use driftless_control::api::{self, DeviceView, FolderView};
+use driftless_daemon::config::provision::{self, ProvisionError};
+use driftless_daemon::config::{Config, ConfigError};
 use driftless_daemon::home::Home;
 
 use crate::failure::{Exit, Failure};
 
-impl From<EditError> for Failure {
-    fn from(error: EditError) -> Self {
-        Self::because(&error)
+impl From<ProvisionError> for Failure {
+    fn from(error: ProvisionError) -> Self {
+        let exit = if error.is_usage() { Exit::Usage } else { Exit::Failed };
+        let message = Self::because(&error);
+        match error.hint() {
+            Some(hint) => Self::new(exit, format!("{message}; {hint}")),
+            None => Self::new(exit, message.to_string()),
+        }
     }
 }
 
@@ -26,68 +27,13 @@ impl From<ConfigError> for Failure {
 }
 
 /// Lets a device connect.
-pub(crate) fn add_device(home: &Home, request: api::DeviceAdd) -> Result<DeviceView, Failure> {
-    let api::DeviceAdd { id, name, addresses } = request;
-    let id = id.parse().map_err(|error| {
-        Failure::new(
-            Exit::Usage,
-            format!("{id:?} is not a device ID: {error}; `driftless id` prints it on that device"),
-        )
-    })?;
-    let mut device = DeviceConfig::new(id, name.as_deref());
-    device.addresses = addresses;
-    Config::edit(home, |config| config.add_device(&device).map_err(Failure::from))?;
-    Ok(DeviceView {
-        id: device.id.to_string(),
-        name: device.name,
-        addresses: device.addresses,
-        ..DeviceView::default()
-    })
+pub(crate) fn add_device(home: &Home, request: &api::DeviceAdd) -> Result<DeviceView, Failure> {
+    let device = provision::add_device(home, request)?;
+    Ok(provision::device_view(Config::load(home)?.settings(), &device))
 }
 
 /// Starts syncing a directory, which is made if absent.
-pub(crate) fn add_folder(home: &Home, request: api::FolderAdd) -> Result<FolderView, Failure> {
-    let api::FolderAdd { path, id, label, mode, share } = request;
-    let id = match &id {
-        Some(id) => id.parse().map_err(|error| {
-            Failure::new(
-                Exit::Usage,
-                format!("{id:?} is not a folder ID: {error}; leave --id out to have one drawn"),
-            )
-        })?,
-        None => draw_folder_id().map_err(|error| {
-            Failure::new(
-                Exit::Failed,
-                format!("cannot draw a folder ID: {error}; choose one with --id"),
-            )
-        })?,
-    };
-    let mut folder = FolderConfig::new(id, PathBuf::from(&path));
-    folder.label = label.unwrap_or(folder.label);
-    folder.mode = match mode {
-        api::FolderMode::SendReceive => FolderMode::SendReceive,
-        api::FolderMode::SendOnly => FolderMode::SendOnly,
-        api::FolderMode::ReceiveOnly => FolderMode::ReceiveOnly,
-    };
-    let devices = Config::edit(home, |config| {
-        let mut devices = Vec::new();
-        for query in &share {
-            let device = config.find_device(query).map_err(EditError::from)?;
-            if !folder.devices.contains(&device.id) {
-                folder.devices.push(device.id);
-                devices.push(FolderMember { id: device.id.to_string(), name: device.name.clone() });
-            }
-        }
-        config.add_folder(&folder)?;
-        // Made last, so that a refused folder leaves no directory behind.
-        fs::create_dir_all(&path).map_err(|error| {
-            Failure::new(
-                Exit::Failed,
-                format!("cannot make {path}: {error}; choose a directory that you may write"),
-            )
-        })?;
-        Ok::<_, Failure>(devices)
-    })?;
-    let paused = folder.paused;
-    Ok(FolderView { id: folder.id.to_string(), label: folder.label, path, mode, paused, devices })
+pub(crate) fn add_folder(home: &Home, request: &api::FolderAdd) -> Result<FolderView, Failure> {
+    let folder = provision::add_folder(home, request)?;
+    Ok(provision::folder_view(Config::load(home)?.settings(), &folder))
 }

@@ -1,94 +1,168 @@
-//! Answers the control API.
+//! Answers what front ends ask over the control socket.
+//!
+//! One function for each method, in the file of its subject; this file only
+//! tells the methods apart and holds what they have in common. Parameters are
+//! parsed here and nowhere further in. What a request means for a folder is
+//! the engine's to decide: handlers ask it, hand it inputs, or change the
+//! configuration and have the hub bring everything in line with it.
+
+mod conflicts;
+mod devices;
+mod doctor;
+mod events;
+mod failure;
+mod folders;
+mod history;
+mod pairing;
+mod resolve;
+mod restore;
+mod status;
+mod wait;
 
 use std::sync::Arc;
 
-use driftless_control::api::{self, ApiError, ErrorCode};
-use driftless_control::{Reply, Request, RequestContext};
+use driftless_control::api::{Done, Shutdown};
+use driftless_control::{ApiError, ErrorCode, Reply, Request, RequestContext};
+use driftless_store::IndexError;
 use tokio::sync::watch;
 
-use crate::folder::Message;
+use crate::config::{Config, FolderConfig};
+use crate::folder::{Asked, Phase, Shared, View};
 use crate::hub::Hub;
-use crate::views;
 
+pub(crate) use pairing::Pairing;
+
+/// What a handler comes to.
+type Outcome<T> = Result<T, ApiError>;
+
+/// The most items of one page, and how many there are when nothing is asked for.
+const PAGE: u32 = 1000;
+
+/// Answers one request.
 pub(crate) async fn handle(
     hub: Arc<Hub>,
     stop: watch::Sender<bool>,
     request: Request,
-    _context: RequestContext,
+    context: RequestContext,
 ) -> Result<Reply, ApiError> {
+    tracing::debug!(method = request.name(), connection = context.connection, "asked");
+    // Boxed, because the future of every method is part of this one's size.
+    Box::pin(answer(&hub, &stop, request)).await
+}
+
+async fn answer(hub: &Arc<Hub>, stop: &watch::Sender<bool>, request: Request) -> Outcome<Reply> {
     match request {
-        Request::StatusQuery(q) => Reply::to(&q, status(&hub)),
-        Request::FolderRescan(q) => {
-            for config in &hub.settings().folders {
-                if let Some((shared, _)) = hub.folder(&config.id) {
-                    let _ = shared.inbox.send(Message::Scan(None)).await;
-                }
-            }
-            Reply::to(&q, api::Done {})
-        }
-        Request::Wait(q) => {
-            let mut n = 0;
-            loop {
-                let s = status(&hub);
-                let ok = s.folders.iter().all(|f| f.state == api::FolderState::UpToDate)
-                    && s.devices.iter().all(|d| d.connected && d.folders.iter().all(|f| f.need_files == 0));
-                if ok && n > 5 {
-                    return Reply::to(&q, api::WaitResult { done: true, missing: vec![] });
-                }
-                n += 1;
-                tokio::time::sleep(std::time::Duration::from_millis(20)).await;
-            }
-        }
-        Request::Shutdown(q) => {
-            stop.send_replace(true);
-            Reply::to(&q, api::Done {})
-        }
-        _ => Err(ApiError::new(ErrorCode::Failed, "no")),
+        Request::StatusQuery(q) => Reply::to(&q, status::status(hub, &q)?),
+        Request::Wait(q) => Reply::to(&q, wait::wait(hub, &q).await?),
+        Request::Doctor(q) => Reply::to(&q, doctor::examine(hub).await?),
+        Request::Shutdown(q) => Reply::to(&q, shut_down(&q, stop)),
+        Request::Subscribe(q) => events::subscribe(hub, &q),
+        Request::DeviceList(q) => Reply::to(&q, devices::list(hub)),
+        Request::DeviceAdd(q) => Reply::to(&q, devices::add(hub, q.clone()).await?),
+        Request::DeviceRemove(q) => Reply::to(&q, devices::remove(hub, &q.device).await?),
+        Request::DeviceRename(q) => Reply::to(&q, devices::rename(hub, &q.device, &q.name).await?),
+        Request::DevicePause(q) => Reply::to(&q, devices::pause(hub, &q.device, true).await?),
+        Request::DeviceResume(q) => Reply::to(&q, devices::pause(hub, &q.device, false).await?),
+        Request::PairOpen(q) => Reply::to(&q, pairing::open(hub)?),
+        Request::PairWait(q) => Reply::to(&q, pairing::wait(hub).await?),
+        Request::PairClose(q) => Reply::to(&q, pairing::close(hub)),
+        Request::PairEnter(q) => Reply::to(&q, pairing::enter(hub, &q).await?),
+        Request::PairNearby(q) => Reply::to(&q, pairing::nearby(hub)),
+        Request::FolderAdd(q) => Reply::to(&q, folders::add(hub, q.clone()).await?),
+        Request::FolderShare(q) => Reply::to(&q, folders::share(hub, &q).await?),
+        Request::FolderUnshare(q) => Reply::to(&q, folders::unshare(hub, &q).await?),
+        Request::FolderOffers(q) => Reply::to(&q, folders::offers(hub)),
+        Request::FolderAccept(q) => Reply::to(&q, folders::accept(hub, &q).await?),
+        Request::FolderDecline(q) => Reply::to(&q, folders::decline(hub, &q)?),
+        Request::FolderList(q) => Reply::to(&q, folders::list(hub)),
+        Request::FolderPause(q) => Reply::to(&q, folders::pause(hub, &q.folder, true).await?),
+        Request::FolderResume(q) => Reply::to(&q, folders::pause(hub, &q.folder, false).await?),
+        Request::FolderRescan(q) => Reply::to(&q, folders::rescan(hub, &q.folder).await?),
+        Request::FolderRemove(q) => Reply::to(&q, folders::remove(hub, &q.folder).await?),
+        Request::FolderConfirm(q) => Reply::to(&q, folders::confirm(hub, &q.folder).await?),
+        Request::FolderOverride(q) => Reply::to(&q, folders::override_others(hub, &q).await?),
+        Request::FolderChanges(q) => Reply::to(&q, folders::changes(hub, &q.folder).await?),
+        Request::FolderRevert(q) => Reply::to(&q, folders::revert(hub, &q.folder).await?),
+        Request::ConflictList(q) => Reply::to(&q, conflicts::list(hub, &q).await?),
+        Request::ConflictShow(q) => Reply::to(&q, conflicts::show(hub, &q.id).await?),
+        Request::ConflictResolve(q) => Reply::to(&q, resolve::resolve(hub, &q).await?),
+        Request::HistoryList(q) => Reply::to(&q, history::list(hub, &q).await?),
+        Request::HistoryRestore(q) => Reply::to(&q, restore::restore(hub, &q).await?),
     }
 }
 
-fn status(hub: &Hub) -> api::Status {
-    let settings = hub.settings();
-    let views: Vec<_> = settings.folders.iter().map(|c| (c, hub.folder(&c.id).map(|(_, v)| v.borrow().clone()))).collect();
-    api::Status {
-        device: api::OwnDevice {
-            id: hub.device.to_string(),
-            name: settings.device.name.clone(),
-            addresses: hub.net.local_addrs().iter().map(ToString::to_string).collect(),
-        },
-        version: env!("CARGO_PKG_VERSION").into(),
-        offers: 0,
-        folders: views
-            .iter()
-            .map(|(c, v)| {
-                let (state, reason) = views::state_of(c, v.as_ref());
-                let t = v.as_ref().and_then(|v| v.status.as_ref()).map(|s| s.totals).unwrap_or_default();
-                let problems = v.as_ref().and_then(|v| v.status.as_ref()).map(|s| s.problems.iter().map(views::problem_of).collect()).unwrap_or_default();
-                api::FolderStatus {
-                    id: c.id.to_string(), label: c.label.clone(), path: c.path.display().to_string(),
-                    mode: api::FolderMode::SendReceive, state, reason, files: t.files, bytes: t.bytes,
-                    need_files: t.need_files, need_bytes: t.need_bytes, conflicts: t.conflicts, problems,
-                    problem_count: 0, rate_bytes_per_s: 0, eta_s: None, copies: 0, only_here_files: 0,
-                    local_changes: 0, held_back: None, last_scan_ms: None, devices: vec![],
-                }
-            })
-            .collect(),
-        devices: settings
-            .devices
-            .iter()
-            .map(|d| {
-                let link = hub.links.get(d.id);
-                api::DeviceStatus {
-                    id: d.id.to_string(), name: d.name.clone(), connected: link.is_some(),
-                    address: link.map(|l| l.connection.remote_address().to_string()), paused: d.paused,
-                    last_seen_ms: None,
-                    folders: views.iter().filter_map(|(c, v)| {
-                        let s = v.as_ref()?.status.as_ref()?;
-                        let (_, n, b) = s.lacking.iter().find(|(x, ..)| *x == d.id)?;
-                        Some(api::DeviceFolder { id: c.id.to_string(), need_files: *n, need_bytes: *b })
-                    }).collect(),
-                }
-            })
-            .collect(),
+fn shut_down(_request: &Shutdown, stop: &watch::Sender<bool>) -> Done {
+    stop.send_replace(true);
+    Done {}
+}
+
+/// The folder that a person calls `query`.
+fn find_folder(hub: &Hub, query: &str) -> Outcome<FolderConfig> {
+    Ok(hub.settings().find_folder(query)?.clone())
+}
+
+/// Changes the configuration and brings everything in line with it.
+async fn edit<T: Send + 'static>(
+    hub: &Arc<Hub>,
+    change: impl FnOnce(&mut Config) -> Outcome<T> + Send + 'static,
+) -> Outcome<T> {
+    let home = hub.home.clone();
+    let outcome = blocking(move || Config::edit(&home, change)).await?;
+    hub.reload().await?;
+    Ok(outcome)
+}
+
+/// Does what blocks on a thread made for it.
+async fn blocking<T: Send + 'static>(
+    work: impl FnOnce() -> Outcome<T> + Send + 'static,
+) -> Outcome<T> {
+    tokio::task::spawn_blocking(work).await.unwrap_or_else(|error| {
+        Err(failure::failed(format!("a task of the daemon broke: {error}")))
+    })
+}
+
+/// The folder's handle and view; refused when it rests or has stopped.
+fn running(hub: &Hub, folder: &FolderConfig) -> Outcome<(Arc<Shared>, watch::Receiver<View>)> {
+    let Some((shared, view)) = hub.folder(&folder.id) else { return Err(not_open(hub, folder)) };
+    if matches!(view.borrow().phase, Phase::Stopped(_)) && view.borrow().status.is_none() {
+        return Err(not_open(hub, folder));
     }
+    Ok((shared, view))
+}
+
+/// Asks an open folder.
+async fn ask<T: Send + 'static>(
+    hub: &Hub,
+    folder: &FolderConfig,
+    question: impl FnOnce(&mut Asked<'_>) -> Result<T, IndexError> + Send + 'static,
+) -> Outcome<T> {
+    let (shared, _) = running(hub, folder)?;
+    match shared.ask(question).await {
+        Some(Ok(answer)) => Ok(answer),
+        Some(Err(error)) => Err(failure::because("the folder's database failed", &error)),
+        None => Err(not_open(hub, folder)),
+    }
+}
+
+/// Why an open folder is needed and this one is not.
+fn not_open(hub: &Hub, folder: &FolderConfig) -> ApiError {
+    let label = &folder.label;
+    let stopped = hub.folder(&folder.id).and_then(|(_, view)| match &view.borrow().phase {
+        Phase::Stopped(reason) => Some(reason.clone()),
+        Phase::Opening | Phase::Open(_) => None,
+    });
+    match stopped {
+        Some(reason) => failure::failed(format!("folder {label} has stopped: {reason}")),
+        None if folder.paused => {
+            ApiError::new(ErrorCode::Refused, format!("folder {label} is paused"))
+                .with_hint(format!("driftless folder resume {}", folder.id))
+        }
+        None => failure::failed(format!("folder {label} is not open"))
+            .with_hint("try again in a moment"),
+    }
+}
+
+/// How many items a page may have.
+fn page_size(limit: Option<u32>) -> usize {
+    limit.unwrap_or(PAGE).clamp(1, PAGE) as usize
 }

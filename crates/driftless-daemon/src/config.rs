@@ -14,6 +14,7 @@
 mod change;
 mod lookup;
 mod parse;
+pub mod provision;
 mod section;
 mod settings;
 mod size;
@@ -242,7 +243,7 @@ impl Config {
     ///
     /// When none fits, or several do.
     pub fn find_device(&self, query: &str) -> Result<&DeviceConfig, LookupError> {
-        lookup::device(&self.settings.devices, query)
+        self.settings.find_device(query)
     }
 
     /// The folder that a person calls `query`: its ID, label or absolute path.
@@ -251,7 +252,7 @@ impl Config {
     ///
     /// When none fits, or several do.
     pub fn find_folder(&self, query: &str) -> Result<&FolderConfig, LookupError> {
-        lookup::folder(&self.settings.folders, query)
+        self.settings.find_folder(query)
     }
 }
 

@@ -6,12 +6,13 @@
 
 mod actor;
 mod disk;
+mod meter;
 mod open;
 mod scanner;
 
 use std::path::PathBuf;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::AtomicU64;
 use std::thread::JoinHandle;
 
 use driftless_core::{DeviceId, FolderId, Problem};
@@ -20,6 +21,8 @@ use driftless_fs::{Root, Scope, WatchEvent};
 use driftless_store::SqliteIndex;
 use tokio::sync::{mpsc, oneshot, watch};
 
+use self::meter::Meter;
+use crate::clock::now_ms;
 use crate::config::FolderConfig;
 use crate::hub::Hub;
 
@@ -92,8 +95,8 @@ pub(crate) struct View {
 pub(crate) struct Shared {
     pub(crate) id: FolderId,
     pub(crate) inbox: mpsc::Sender<Message>,
-    /// Bytes of content received from devices, in this run.
-    pub(crate) received_bytes: AtomicU64,
+    /// How fast content comes in from devices.
+    pub(crate) meter: Meter,
     /// When the folder wants a tick, in milliseconds since 1970; `u64::MAX` never.
     pub(crate) tick_at_ms: AtomicU64,
 }
@@ -114,7 +117,7 @@ impl Folder {
         let shared = Arc::new(Shared {
             id: config.id.clone(),
             inbox,
-            received_bytes: AtomicU64::new(0),
+            meter: Meter::default(),
             tick_at_ms: AtomicU64::new(u64::MAX),
         });
         let (view_sender, view) = watch::channel(View {
@@ -169,7 +172,7 @@ impl Shared {
 
     /// Notes that content was received.
     pub(crate) fn count_received(&self, bytes: u64) {
-        self.received_bytes.fetch_add(bytes, Ordering::Relaxed);
+        self.meter.count(now_ms(), bytes);
     }
 }
 

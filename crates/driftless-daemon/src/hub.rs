@@ -12,6 +12,7 @@ use driftless_net::{AllowedDevice, CloseReason, Connection, Net, PairedDevice, P
 use driftless_proto::{FolderState, Hello};
 use tokio::sync::watch;
 
+use crate::api::Pairing;
 use crate::clock::now_ms;
 use crate::config::{Config, ConfigError, DeviceConfig, FolderConfig, Settings};
 use crate::folder::{Folder, Message, Phase, Shared, View};
@@ -42,7 +43,7 @@ pub(crate) struct Hub {
     memory: Mutex<Memory>,
     /// Counts changes of what folders this device shares, or how they stand.
     folder_changes: watch::Sender<u64>,
-    pairing: watch::Sender<Option<Result<PairedDevice, PairingFailure>>>,
+    pairing: watch::Sender<Pairing>,
     shown_states: Mutex<BTreeMap<FolderId, (driftless_control::api::FolderState, Option<String>)>>,
     applying: tokio::sync::Mutex<()>,
 }
@@ -87,7 +88,7 @@ impl Hub {
             offers: Mutex::default(),
             memory: Mutex::new(memory),
             folder_changes: watch::Sender::new(0),
-            pairing: watch::Sender::new(None),
+            pairing: watch::Sender::new(Pairing::Closed),
             shown_states: Mutex::default(),
             applying: tokio::sync::Mutex::default(),
         }))
@@ -348,11 +349,11 @@ impl Hub {
         {
             tracing::error!(%error, "the paired device cannot be written to the configuration");
         }
-        self.pairing.send_replace(Some(result));
+        self.pairing.send_replace(Pairing::Ended(result));
     }
 
-    /// How the pairing that is open ends.
-    pub(crate) fn pairing(&self) -> &watch::Sender<Option<Result<PairedDevice, PairingFailure>>> {
+    /// How the code that is shown here stands.
+    pub(crate) fn pairing(&self) -> &watch::Sender<Pairing> {
         &self.pairing
     }
 

@@ -25,7 +25,7 @@ pub(super) async fn run(session: &Session, command: Device) -> Result<(), Failur
             let request = DeviceAdd { id, name, addresses };
             let view = match session.connect_if_running().await? {
                 Some(client) => client.call(request).await?,
-                None => offline::add_device(&session.home, request)?,
+                None => offline::add_device(&session.home, &request)?,
             };
             output.print(&view, |view| view.id.clone())
         }

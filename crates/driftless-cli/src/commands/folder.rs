@@ -92,7 +92,7 @@ async fn run_add(session: &Session, add: args::FolderAdd) -> Result<(), Failure>
     let request = FolderAdd { path: absolute(&path)?, id, label, mode: mode.into(), share };
     let view = match session.connect_if_running().await? {
         Some(client) => client.call(request).await?,
-        None => offline::add_folder(&session.home, request)?,
+        None => offline::add_folder(&session.home, &request)?,
     };
     session.output.print(&view, |view| view.id.clone())
 }

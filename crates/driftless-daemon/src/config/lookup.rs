@@ -4,7 +4,7 @@ use std::fmt;
 use std::path::Path;
 
 use super::parse::resolve;
-use super::settings::{DeviceConfig, FolderConfig};
+use super::settings::{DeviceConfig, FolderConfig, Settings};
 
 /// What was looked for.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -56,11 +56,28 @@ fn known(kind: Kind, choices: &[String]) -> String {
     }
 }
 
+impl Settings {
+    /// The device that a person calls `query`: its name, ID or unique ID prefix.
+    ///
+    /// # Errors
+    ///
+    /// When none fits, or several do.
+    pub fn find_device(&self, query: &str) -> Result<&DeviceConfig, LookupError> {
+        device(&self.devices, query)
+    }
+
+    /// The folder that a person calls `query`: its ID, label or absolute path.
+    ///
+    /// # Errors
+    ///
+    /// When none fits, or several do.
+    pub fn find_folder(&self, query: &str) -> Result<&FolderConfig, LookupError> {
+        folder(&self.folders, query)
+    }
+}
+
 /// By ID, else by name, else by the beginning of an ID.
-pub(super) fn device<'a>(
-    devices: &'a [DeviceConfig],
-    query: &str,
-) -> Result<&'a DeviceConfig, LookupError> {
+fn device<'a>(devices: &'a [DeviceConfig], query: &str) -> Result<&'a DeviceConfig, LookupError> {
     let id = query.parse().ok();
     let prefix = plain(query);
     let tests: [&dyn Fn(&DeviceConfig) -> bool; 3] =
@@ -77,10 +94,7 @@ fn plain(id: &str) -> String {
 }
 
 /// By ID, else by path, else by label.
-pub(super) fn folder<'a>(
-    folders: &'a [FolderConfig],
-    query: &str,
-) -> Result<&'a FolderConfig, LookupError> {
+fn folder<'a>(folders: &'a [FolderConfig], query: &str) -> Result<&'a FolderConfig, LookupError> {
     let path = Path::new(query);
     let resolved = path.is_absolute().then(|| resolve(path));
     let tests: [&dyn Fn(&FolderConfig) -> bool; 3] = [

@@ -1,0 +1,258 @@
+//! `folder.*`: what is synced, with whom, in which direction.
+
+use std::path::Path;
+use std::sync::Arc;
+use std::time::Duration;
+
+use driftless_control::api::{
+    ChangeAction, Confirmed, Done, FolderAccept, FolderAdd, FolderDecline, FolderOverride,
+    FolderShare, FolderUnshare, FolderView, LocalChange, OfferView, Reverted,
+};
+use driftless_control::{ApiError, ErrorCode};
+use driftless_core::index::Flag;
+use driftless_core::{DeviceId, Entry, FolderId, Index, RelPath};
+use driftless_engine::Input;
+use tokio::time::timeout;
+
+use super::failure::{because, failed, not_found, refused};
+use super::{Outcome, ask, blocking, edit, find_folder, running};
+use crate::config::{FolderConfig, FolderMode, provision, sanitize_name};
+use crate::folder::{Message, Phase};
+use crate::hub::Hub;
+use crate::views;
+
+/// How long a new folder may take to open before that is left to itself.
+const OPENING: Duration = Duration::from_secs(10);
+
+/// The most local changes that are listed.
+const MAX_CHANGES: usize = 20_000;
+
+/// How many entries are looked at in one go.
+const PAGE: usize = 1024;
+
+pub(super) fn list(hub: &Hub) -> Vec<FolderView> {
+    let settings = hub.settings();
+    settings.folders.iter().map(|folder| provision::folder_view(&settings, folder)).collect()
+}
+
+fn view(hub: &Hub, id: &FolderId) -> Outcome<FolderView> {
+    let settings = hub.settings();
+    let folder = settings.find_folder(id.as_str())?;
+    Ok(provision::folder_view(&settings, folder))
+}
+
+/// Adds a folder and sees it opened. One that cannot be opened is not kept.
+pub(super) async fn add(hub: &Arc<Hub>, request: FolderAdd) -> Outcome<FolderView> {
+    let home = hub.home.clone();
+    let existed = Path::new(&request.path).exists();
+    let folder = blocking(move || Ok(provision::add_folder(&home, &request)?)).await?;
+    let had_database = hub.home.database(&folder.id).exists();
+    hub.reload().await?;
+    if let Some(reason) = refusal(hub, &folder).await {
+        let id = folder.id.clone();
+        edit(hub, move |config| Ok(config.remove_folder(&id)?)).await?;
+        if !had_database {
+            remove_database(hub, &folder.id).await?;
+        }
+        if !existed {
+            // Only goes if nothing was put into it.
+            let _ = std::fs::remove_dir(&folder.path);
+        }
+        return Err(failed(format!("cannot sync {}: {reason}", folder.path.display())));
+    }
+    view(hub, &folder.id)
+}
+
+/// Why a new folder was not opened, if that is known in time.
+async fn refusal(hub: &Hub, folder: &FolderConfig) -> Option<String> {
+    let Some((_, mut view)) = hub.folder(&folder.id) else {
+        return Some("it cannot be started; look at the log".to_owned());
+    };
+    let opened = view.wait_for(|view| view.phase != Phase::Opening);
+    let phase = timeout(OPENING, opened).await.ok()?.ok()?.phase.clone();
+    match phase {
+        Phase::Stopped(reason) => Some(reason),
+        Phase::Opening | Phase::Open(_) => None,
+    }
+}
+
+pub(super) async fn share(hub: &Arc<Hub>, request: &FolderShare) -> Outcome<FolderView> {
+    let (id, devices) = members(hub, &request.folder, &request.devices)?;
+    let folder = id.clone();
+    edit(hub, move |config| Ok(config.share(&folder, &devices)?)).await?;
+    view(hub, &id)
+}
+
+pub(super) async fn unshare(hub: &Arc<Hub>, request: &FolderUnshare) -> Outcome<FolderView> {
+    let (id, devices) = members(hub, &request.folder, &request.devices)?;
+    let folder = id.clone();
+    edit(hub, move |config| Ok(config.unshare(&folder, &devices)?)).await?;
+    view(hub, &id)
+}
+
+fn members(hub: &Hub, folder: &str, devices: &[String]) -> Outcome<(FolderId, Vec<DeviceId>)> {
+    let settings = hub.settings();
+    let id = settings.find_folder(folder)?.id.clone();
+    let devices = devices.iter().map(|query| Ok(settings.find_device(query)?.id));
+    Ok((id, devices.collect::<Outcome<_>>()?))
+}
+
+pub(super) fn offers(hub: &Hub) -> Vec<OfferView> {
+    let offers = hub.offers().into_iter();
+    offers.map(|(id, device, offer)| views::offer_of(hub, &id, device, &offer)).collect()
+}
+
+/// The folder that is offered under an ID or a label, what it is called, and who offers it.
+fn offered(hub: &Hub, query: &str) -> Outcome<(FolderId, String, Vec<DeviceId>)> {
+    let offers = hub.offers();
+    let by_id = offers.iter().any(|(id, ..)| id.as_str() == query);
+    let fits: Vec<_> = offers
+        .into_iter()
+        .filter(|(id, _, offer)| if by_id { id.as_str() == query } else { offer.label == query })
+        .collect();
+    let Some((id, _, offer)) = fits.first() else {
+        let message = format!("no folder is offered as {query:?}");
+        return Err(not_found(message).with_hint("`driftless folder offers` lists what is"));
+    };
+    if fits.iter().any(|(other, ..)| other != id) {
+        let message = format!("several folders are offered as {query:?}");
+        return Err(ApiError::new(ErrorCode::Ambiguous, message).with_hint("use the ID"));
+    }
+    let devices = fits.iter().map(|(_, device, _)| *device).collect();
+    Ok((id.clone(), offer.label.clone(), devices))
+}
+
+pub(super) async fn accept(hub: &Arc<Hub>, request: &FolderAccept) -> Outcome<FolderView> {
+    let (id, label, devices) = offered(hub, &request.folder)?;
+    let add_request = FolderAdd {
+        path: request.path.clone(),
+        id: Some(id.to_string()),
+        label: sanitize_name(&label),
+        mode: request.mode,
+        share: devices.iter().map(ToString::to_string).collect(),
+    };
+    add(hub, add_request).await
+}
+
+pub(super) fn decline(hub: &Hub, request: &FolderDecline) -> Outcome<Done> {
+    let (id, ..) = offered(hub, &request.folder)?;
+    hub.decline(&id);
+    Ok(Done {})
+}
+
+pub(super) async fn pause(hub: &Arc<Hub>, query: &str, paused: bool) -> Outcome<FolderView> {
+    let id = find_folder(hub, query)?.id;
+    let folder = id.clone();
+    edit(hub, move |config| Ok(config.set_folder_paused(&folder, paused)?)).await?;
+    view(hub, &id)
+}
+
+pub(super) async fn rescan(hub: &Hub, query: &str) -> Outcome<Done> {
+    let (shared, _) = running(hub, &find_folder(hub, query)?)?;
+    let _ = shared.inbox.send(Message::Scan(None)).await;
+    Ok(Done {})
+}
+
+/// Forgets a folder. All that lies in its directory stays, history included.
+pub(super) async fn remove(hub: &Arc<Hub>, query: &str) -> Outcome<Done> {
+    let id = find_folder(hub, query)?.id;
+    let folder = id.clone();
+    edit(hub, move |config| Ok(config.remove_folder(&folder)?)).await?;
+    remove_database(hub, &id).await?;
+    Ok(Done {})
+}
+
+/// Deletes the index of a folder that is closed, and what SQLite keeps next to it.
+async fn remove_database(hub: &Hub, id: &FolderId) -> Outcome<()> {
+    let database = hub.home.database(id);
+    blocking(move || {
+        // The log goes last: without its database it is harmless.
+        for suffix in ["", "-wal", "-shm"] {
+            let mut path = database.clone().into_os_string();
+            path.push(suffix);
+            match std::fs::remove_file(&path) {
+                Err(error) if error.kind() != std::io::ErrorKind::NotFound => {
+                    return Err(because("the folder's database cannot be deleted", &error));
+                }
+                _ => {}
+            }
+        }
+        Ok(())
+    })
+    .await
+}
+
+pub(super) async fn confirm(hub: &Hub, query: &str) -> Outcome<Confirmed> {
+    let folder = find_folder(hub, query)?;
+    let (shared, view) = running(hub, &folder)?;
+    let status = view.borrow().status.clone();
+    let confirmed = match status {
+        Some(status) if status.stopped.is_some() => {
+            Confirmed { deletions: status.totals.files, rewrites: 0 }
+        }
+        Some(status) => match status.held_back {
+            Some(held) => Confirmed { deletions: held.deletions, rewrites: held.rewrites },
+            None => return Err(refused(format!("nothing in {} waits for a yes", folder.label))),
+        },
+        None => {
+            return Err(failed(format!("folder {} is being opened", folder.label))
+                .with_hint("try again in a moment"));
+        }
+    };
+    shared.inputs(vec![Input::Confirm]).await;
+    // A folder that stopped because it was empty goes on from what it looks like now.
+    let _ = shared.inbox.send(Message::Scan(None)).await;
+    Ok(confirmed)
+}
+
+pub(super) async fn override_others(hub: &Hub, request: &FolderOverride) -> Outcome<Done> {
+    let folder = find_folder(hub, &request.folder)?;
+    if folder.mode != FolderMode::SendOnly {
+        let message =
+            format!("{} is {}: it takes over what others change", folder.label, folder.mode);
+        return Err(refused(message).with_hint("only a send-only folder can be overridden"));
+    }
+    let (shared, _) = running(hub, &folder)?;
+    shared.inputs(vec![Input::Override]).await;
+    Ok(Done {})
+}
+
+/// Lists what was changed here, at most the first [`MAX_CHANGES`].
+pub(super) async fn changes(hub: &Hub, query: &str) -> Outcome<Vec<LocalChange>> {
+    let folder = find_folder(hub, query)?;
+    let mut changes: Vec<LocalChange> = Vec::new();
+    let mut after: Option<RelPath> = None;
+    while changes.len() < MAX_CHANGES {
+        let from = after.clone();
+        let page = ask(hub, &folder, move |asked| {
+            asked.engine.index().flagged(Flag::Local, from.as_ref(), PAGE)
+        })
+        .await?;
+        let Some((last, _)) = page.last() else { break };
+        after = Some(last.clone());
+        changes.extend(page.iter().map(|(path, entry)| change(path, entry)));
+    }
+    Ok(changes)
+}
+
+fn change(path: &RelPath, entry: &Entry) -> LocalChange {
+    let is_known = entry.shown().is_some_and(|shown| !shown.content.is_tombstone());
+    let (action, size) = match entry.present() {
+        None => (ChangeAction::Deleted, 0),
+        Some(disk) if is_known => (ChangeAction::Changed, disk.record.content.size_bytes()),
+        Some(disk) => (ChangeAction::Added, disk.record.content.size_bytes()),
+    };
+    LocalChange { path: path.to_string(), action, size }
+}
+
+pub(super) async fn revert(hub: &Hub, query: &str) -> Outcome<Reverted> {
+    let folder = find_folder(hub, query)?;
+    if folder.mode != FolderMode::ReceiveOnly {
+        let message = format!("{} is {}: what is changed here goes out", folder.label, folder.mode);
+        return Err(refused(message).with_hint("only a receive-only folder can be reverted"));
+    }
+    let (shared, _) = running(hub, &folder)?;
+    let files = ask(hub, &folder, |asked| Ok(asked.engine.index().totals().local_changes)).await?;
+    shared.inputs(vec![Input::Revert(Vec::new())]).await;
+    Ok(Reverted { files })
+}
