@@ -111,7 +111,7 @@ impl Entry {
     /// Records a write of this device that everyone should take over: the new
     /// record joins the heads and is held here.
     pub fn write(&mut self, record: FileRecord) {
-        self.heads.insert(Head { record, holders: HolderSet::only(Slot::ME) });
+        self.heads.learn(Head { record, holders: HolderSet::only(Slot::ME) });
     }
 
     /// Marks the heads that are held here: the shown one once the tree agrees

@@ -77,6 +77,12 @@ impl HolderSet {
         Self(self.0 | other.0)
     }
 
+    /// All slots, assigned or not, that are not in this set.
+    #[must_use]
+    pub fn complement(self) -> Self {
+        Self(!self.0)
+    }
+
     /// Whether all of `other` is in this set.
     pub fn includes(self, other: Self) -> bool {
         self.0 & other.0 == other.0
@@ -103,7 +109,8 @@ impl HolderSet {
 pub struct Head {
     /// The record.
     pub record: FileRecord,
-    /// Who durably holds it.
+    /// Who durably holds it. Of a deletion, everyone who has not said that it
+    /// has something else: who says nothing of a path has nothing to delete.
     pub holders: HolderSet,
 }
 
@@ -149,6 +156,28 @@ impl Heads {
             });
             self.0.insert(at, head);
         }
+    }
+
+    /// Adds a head that is news. A deletion counts as held by everyone but
+    /// the holders of what it supersedes.
+    pub fn learn(&mut self, mut head: Head) {
+        if head.record.content.is_tombstone() && !self.contains(&head.record) {
+            let superseded = self.0.iter().filter(|known| {
+                known.record.version.causal_cmp(&head.record.version) == Some(Ordering::Less)
+            });
+            let behind = superseded.fold(HolderSet::default(), |behind, known| {
+                let is_gone = known.record.content.is_tombstone();
+                behind.union(if is_gone { known.holders.complement() } else { known.holders })
+            });
+            head.holders = head.holders.union(behind.complement());
+        }
+        self.insert(head);
+    }
+
+    /// Takes back what the device in `slot` said: it holds no live head, and
+    /// no longer says that it has what was deleted.
+    pub fn forget_holder(&mut self, slot: Slot) {
+        self.set_holder(slot, |record| record.content.is_tombstone());
     }
 
     /// The union of both, minus what is dominated.
@@ -279,6 +308,29 @@ mod tests {
     /// Holders are knowledge about a head; the join laws are about the records.
     fn records(heads: &Heads) -> Vec<FileRecord> {
         heads.iter().map(|head| head.record.clone()).collect()
+    }
+
+    #[test]
+    fn a_deletion_is_lacked_only_by_who_has_said_to_have_the_file() {
+        let of = |count, content| FileRecord {
+            version: VersionVector::first(Author(1), count).unwrap(),
+            content,
+            previous: None,
+            device: DeviceId::from_bytes([0; 32]),
+            changed_ms: 0,
+            moved_from: None,
+        };
+        let mut heads = Heads::new();
+        let file = of(1, Content::Directory { mode: 0o755 });
+        let holders = HolderSet::only(Slot(1)).with(Slot(2));
+        heads.learn(Head { record: file, holders });
+        let gone = of(2, Content::Tombstone { moved_to: None });
+        heads.learn(Head { record: gone.clone(), holders: HolderSet::only(Slot(1)) });
+        let held: Vec<_> = (0..4).map(|n| heads.0[0].holders.contains(Slot(n))).collect();
+        assert_eq!((heads.len(), held), (1, vec![true, true, false, true]));
+        let again = of(3, Content::Tombstone { moved_to: None });
+        heads.learn(Head { record: again, holders: HolderSet::default() });
+        assert!(!heads.0[0].holders.contains(Slot(2)), "it has not said otherwise since");
     }
 
     proptest! {

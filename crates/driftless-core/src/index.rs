@@ -149,8 +149,8 @@ pub trait Index {
     /// Moves the cursor of the device in `slot`.
     fn set_cursor(&mut self, slot: Slot, cursor: Cursor) -> Result<(), Self::Error>;
 
-    /// Takes `slot` from the holders of every head: what the device said
-    /// before no longer counts.
+    /// What the device in `slot` said before no longer counts
+    /// ([`crate::Heads::forget_holder`], of every entry).
     fn clear_holder(&mut self, slot: Slot) -> Result<(), Self::Error>;
 }
 

@@ -68,7 +68,7 @@ impl<I: Index> Engine<I> {
     ) -> Result<(), I::Error> {
         let Some(record) = self.writer().choose(entry, content) else { return Ok(()) };
         let mut after = entry.clone();
-        after.heads.insert(Head { record, holders: HolderSet::default() });
+        after.heads.learn(Head { record, holders: HolderSet::default() });
         self.store(path, entry, after)
     }
 

@@ -69,7 +69,9 @@ impl<I: Index> Engine<I> {
     }
 
     /// Starts over under another epoch, with other author counters. What nobody
-    /// has acknowledged may have been said differently before, and is written anew.
+    /// has acknowledged may have been said differently before, and is written
+    /// anew. All that others have is heard again, so that what was forgotten
+    /// here, and only here, is known and announced again.
     fn begin_epoch(&mut self, epoch: Epoch) -> Result<(), I::Error> {
         let old = self.index.identity().author;
         let mut acknowledged = Sequence(0);
@@ -77,6 +79,7 @@ impl<I: Index> Engine<I> {
             let mut cursor = self.index.cursor(slot)?;
             acknowledged = acknowledged.max(cursor.acknowledged);
             cursor.acknowledged = Sequence(0);
+            cursor.received = Sequence(0);
             self.index.set_cursor(slot, cursor)?;
         }
         let mut doubtful = Vec::new();
@@ -123,7 +126,7 @@ impl<I: Index> Engine<I> {
                 }
             }
             let holders = if record == head.record { head.holders } else { HolderSet::default() };
-            after.heads.insert(Head { record, holders });
+            after.heads.learn(Head { record, holders });
         }
         self.store(path, &before, after)
     }
@@ -145,9 +148,11 @@ impl<I: Index> Engine<I> {
         for PathUpdate { path, held } in update.paths {
             let before = self.entry(&path)?;
             let mut after = before.clone();
-            after.heads.set_holder(slot, |record| held.contains(record));
+            after.heads.set_holder(slot, |record| {
+                held.contains(record) || (held.is_empty() && record.content.is_tombstone())
+            });
             for record in held {
-                after.heads.insert(Head { record, holders: HolderSet::only(slot) });
+                after.heads.learn(Head { record, holders: HolderSet::only(slot) });
             }
             if after.heads.len() > MAX_HEADS {
                 self.effect(Effect::Disconnect { device, reason: "too many versions of one path" });
@@ -315,7 +320,7 @@ impl<I: Index> Engine<I> {
         let (Some(arrived), Some(departed)) = (arrived, departed) else { return Ok(()) };
         for (path, before, record) in [(from, old.clone(), departed), (to, new.clone(), arrived)] {
             let mut after = before.clone();
-            after.heads.insert(Head { record, holders: HolderSet::default() });
+            after.heads.learn(Head { record, holders: HolderSet::default() });
             self.store(path, &before, after)?;
         }
         Ok(())

@@ -309,7 +309,7 @@ impl<I: Index> Engine<I> {
     fn combine(&mut self, path: &RelPath, entry: &Entry, content: Content) -> Result<(), I::Error> {
         let Some(record) = self.writer().choose(entry, content) else { return Ok(()) };
         let mut after = entry.clone();
-        after.heads.insert(Head { record, holders: HolderSet::default() });
+        after.heads.learn(Head { record, holders: HolderSet::default() });
         self.store(path, entry, after)
     }
 

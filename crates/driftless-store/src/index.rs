@@ -364,7 +364,7 @@ impl Index for SqliteIndex {
         self.in_transaction()?;
         self.walk(|index, found| {
             let mut entry = found.entry.clone();
-            entry.heads.set_holder(slot, |_| false);
+            entry.heads.forget_holder(slot);
             if entry != found.entry {
                 index.update(found.id, &entry, entry.sequence)?;
                 index.totals.remove(&found.entry);

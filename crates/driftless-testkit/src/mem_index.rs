@@ -455,12 +455,13 @@ impl Index for MemIndex {
 
     fn clear_holder(&mut self, slot: Slot) -> Result<(), MemIndexError> {
         self.journal()?;
-        let holds = |entry: &Entry| entry.heads.iter().any(|head| head.holders.contains(slot));
-        let held: Vec<_> = self.entries.iter().filter(|(_, entry)| holds(entry)).collect();
-        let held: Vec<_> = held.into_iter().map(|(p, e)| (p.clone(), e.clone())).collect();
-        for (path, mut entry) in held {
-            entry.heads.set_holder(slot, |_| false);
-            self.write_entry(&path, Some(entry))?;
+        let known: Vec<_> = self.entries.iter().map(|(p, e)| (p.clone(), e.clone())).collect();
+        for (path, entry) in known {
+            let mut after = entry.clone();
+            after.heads.forget_holder(slot);
+            if after != entry {
+                self.write_entry(&path, Some(after))?;
+            }
         }
         Ok(())
     }

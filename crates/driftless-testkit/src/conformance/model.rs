@@ -77,7 +77,7 @@ impl Model {
             }
             Write::ClearHolder(number) => {
                 for entry in self.entries.values_mut() {
-                    entry.heads.set_holder(slot(*number), |_| false);
+                    entry.heads.forget_holder(slot(*number));
                 }
                 index.clear_holder(slot(*number)).expect("clear a holder");
             }

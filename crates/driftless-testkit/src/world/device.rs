@@ -250,7 +250,10 @@ impl World {
                 self.send(device, number_of(&to), &message, Vec::new());
             }
             Effect::Disconnect { device: from, reason } => {
-                self.fail(format!("device {device} accuses {}: {reason}", number_of(&from)));
+                // Harmless where the connection was to be closed anyway.
+                if self.is_connected(device, number_of(&from)) {
+                    self.fail(format!("device {device} accuses {}: {reason}", number_of(&from)));
+                }
             }
             Effect::Reintroduce => self.disconnect_all(device),
             Effect::Hash { path, stat, previous: _ } => {

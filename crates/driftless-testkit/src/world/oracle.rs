@@ -278,7 +278,9 @@ impl World {
                 );
             }
             for (path, entry) in self.entries(number) {
-                if entry.is_needed() || entry.heads.is_conflict() {
+                let all = self.devices.len() as u32;
+                let is_lacked = entry.heads.iter().any(|head| head.holders.len() < all);
+                if entry.is_needed() || entry.heads.is_conflict() || is_lacked {
                     text += &self.tell_entry(&path, &entry);
                 }
             }
