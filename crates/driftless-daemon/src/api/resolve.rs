@@ -7,21 +7,19 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read as _;
-use std::os::fd::OwnedFd;
-use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _};
+use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use driftless_control::api::{ConflictResolve, Resolution, Resolved};
 use driftless_control::{ApiError, ErrorCode};
 use driftless_core::block::SINGLE_BLOCK_BYTES;
-use driftless_core::record::{MAX_FILE_BYTES, MODE_MASK};
+use driftless_core::record::MODE_MASK;
 use driftless_core::{
-    Block, BlockHash, BlockList, Content, ContentId, DeviceId, Entry, Head, Index, Level, RelPath,
-    Slot,
+    BlockHash, Content, ContentId, DeviceId, Entry, Head, Index, Level, RelPath, Slot,
 };
 use driftless_engine::{Choice, Input};
-use driftless_fs::{Root, StagedFile};
+use driftless_fs::Root;
 use driftless_store::IndexError;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -98,7 +96,7 @@ type Fits<'a> = dyn Fn(&(DeviceId, String)) -> bool + 'a;
 fn choose(devices: &[(DeviceId, String)], query: &str) -> Outcome<DeviceId> {
     let id: Option<DeviceId> = query.parse().ok();
     let prefix = letters(query);
-    let tests: [&dyn Fn(&(DeviceId, String)) -> bool; 3] =
+    let tests: [&Fits<'_>; 3] =
         [&|(device, _)| Some(*device) == id, &|(_, name)| name == query, &|(device, _)| {
             !prefix.is_empty() && letters(&device.to_string()).starts_with(&prefix)
         }];
@@ -132,6 +130,9 @@ fn mode_of(entry: &Entry) -> Option<u16> {
 }
 
 /// Brings a file from elsewhere into the folder's store of heads, durably.
+///
+/// Only a file of one block: the engine learns no block list with a choice, and
+/// without one a longer content could not be taken out of the store again.
 fn take_in(root: &Root, path: &Path, mode: Option<u16>) -> Outcome<Choice> {
     let unreadable =
         |error: std::io::Error| because(&format!("{} cannot be read", path.display()), &error);
@@ -143,72 +144,37 @@ fn take_in(root: &Root, path: &Path, mode: Option<u16>) -> Outcome<Choice> {
         return Err(usage(format!("{} is no file", path.display())));
     }
     let size_bytes = named.len();
-    if size_bytes > MAX_FILE_BYTES {
-        return Err(refused(format!("{} is too large", path.display())));
+    if size_bytes > SINGLE_BLOCK_BYTES {
+        let message = format!("{} is over {} KiB", path.display(), SINGLE_BLOCK_BYTES >> 10);
+        return Err(refused(message).with_hint(
+            "put it in the place of the file in the folder, then keep the version of this device",
+        ));
     }
     let file = File::open(path).map_err(unreadable)?;
     let level = Level::for_size(size_bytes, None);
-    let content = if size_bytes <= SINGLE_BLOCK_BYTES {
-        stage_small(root, &file, path)?
-    } else {
-        stage_large(root, &file, path, size_bytes, level)?
-    };
+    let bytes = read_small(&file).map_err(unreadable)?;
     let after = file.metadata().map_err(unreadable)?;
     let stamp = |of: &std::fs::Metadata| (of.len(), of.mtime(), of.mtime_nsec(), of.ino());
     if stamp(&after) != stamp(&named) {
         return Err(failed(format!("{} changed while it was read", path.display()))
             .with_hint("close the program that writes it and try again"));
     }
-    driftless_fs::heads::keep(root, &content)
-        .map_err(|error| because("the file cannot be taken into the folder", &error))?;
+    let content = ContentId::from_bytes(*BlockHash::of(&bytes).as_bytes());
+    let untaken =
+        |error: &dyn std::error::Error| because("the file cannot be taken into the folder", error);
+    driftless_fs::staging::stage_small(root, &content, &bytes).map_err(|error| untaken(&error))?;
+    driftless_fs::heads::keep(root, &content).map_err(|error| untaken(&error))?;
     let own_mode = u16::try_from(after.permissions().mode() & u32::from(MODE_MASK));
     let mtime_ns = after.mtime().saturating_mul(1_000_000_000).saturating_add(after.mtime_nsec());
     let mode = mode.unwrap_or(own_mode.unwrap_or(0o644));
     Ok(Choice::With { content, size_bytes, level, mode, mtime_ns })
 }
 
-fn stage_small(root: &Root, file: &File, path: &Path) -> Outcome<ContentId> {
+/// Reads a file that is one block, and no more of one that grew meanwhile.
+fn read_small(file: &File) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
-    file.take(SINGLE_BLOCK_BYTES + 1)
-        .read_to_end(&mut bytes)
-        .map_err(|error| because(&format!("{} cannot be read", path.display()), &error))?;
-    let content = ContentId::from_bytes(*BlockHash::of(&bytes).as_bytes());
-    driftless_fs::staging::stage_small(root, &content, &bytes)
-        .map_err(|error| because("the file cannot be taken into the folder", &error))?;
-    Ok(content)
-}
-
-/// Reads the file twice, once for its blocks and once for their bytes: it may
-/// be far larger than memory.
-fn stage_large(
-    root: &Root,
-    file: &File,
-    path: &Path,
-    size_bytes: u64,
-    level: Level,
-) -> Outcome<ContentId> {
-    let unread = |error: &dyn std::error::Error| {
-        because(&format!("{} cannot be read", path.display()), error)
-    };
-    let unstaged = |error: driftless_fs::StageError| {
-        because("the file cannot be taken into the folder", &error)
-    };
-    let descriptor: OwnedFd = file.try_clone().map_err(|error| unread(&error))?.into();
-    let blocks: Vec<Block> = driftless_fs::hash::blocks::blocks(&descriptor, size_bytes, level)
-        .map_err(|error| unread(&error))?;
-    let list = BlockList::new(blocks).map_err(|error| unread(&error))?;
-    let content = list.content_id();
-    let staged = StagedFile::begin(root, content, list.clone()).map_err(unstaged)?;
-    let places: Vec<_> = list.with_offsets().collect();
-    let mut bytes = Vec::new();
-    for index in staged.missing() {
-        let (offset, block) = places[index];
-        bytes.resize(block.len as usize, 0);
-        file.read_exact_at(&mut bytes, offset).map_err(|error| unread(&error))?;
-        staged.write_block(index, &bytes).map_err(unstaged)?;
-    }
-    staged.finish().map_err(unstaged)?;
-    Ok(content)
+    file.take(SINGLE_BLOCK_BYTES + 1).read_to_end(&mut bytes)?;
+    Ok(bytes)
 }
 
 /// Waits until the conflict is over and the tree shows it, within bounds.
