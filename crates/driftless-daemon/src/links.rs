@@ -67,11 +67,6 @@ impl Links {
         self.lock().1.get(&device).cloned()
     }
 
-    /// The devices that are connected.
-    pub(crate) fn devices(&self) -> Vec<DeviceId> {
-        self.lock().1.keys().copied().collect()
-    }
-
     /// Sends something to the device if it is connected. A device that does
     /// not take what it is sent is cut off, and hears all of it again later.
     pub(crate) fn send(&self, device: DeviceId, outgoing: Outgoing) {

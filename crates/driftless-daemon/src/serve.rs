@@ -8,12 +8,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use driftless_core::{BlockList, ContentId, RelPath};
+use driftless_core::{BlockList, Content, ContentId, Index, RelPath};
 use driftless_engine::LocalSource;
 use driftless_fs::{BlockReader, Root, Source};
 use driftless_net::{Connection, Request};
 use driftless_proto::codec::decode_request;
 use driftless_proto::{FileBlocks, RequestBody};
+use driftless_store::SqliteIndex;
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 
@@ -59,14 +60,27 @@ pub(crate) async fn requests(hub: Arc<Hub>, connection: Connection) {
 
 async fn block_list(folder: &Shared, path: RelPath, content: ContentId, mut request: Request) {
     let list = folder.ask(move |asked| {
-        use driftless_core::Index;
-        let is_here = asked.engine.locate(&path, content).ok().flatten().is_some();
-        if is_here { asked.engine.index().block_list(content).ok().flatten() } else { None }
+        asked.engine.locate(&path, content).ok().flatten()?;
+        list_of(asked.engine.index(), &path, content)
     });
     let Some(Some(list)) = list.await else { return request.refuse(REFUSED) };
     if request.write(encode_list(&list)).await.is_ok() {
         request.finish();
     }
+}
+
+/// The block list of a content that this device holds at `path`. One that the
+/// index does not remember has a single block, however large.
+fn list_of(index: &SqliteIndex, path: &RelPath, content: ContentId) -> Option<BlockList> {
+    if let Some(list) = index.block_list(content).ok()? {
+        return Some(list);
+    }
+    let entry = index.get(path).ok()??;
+    let disk = entry.present().map(|disk| &disk.record.content);
+    let heads = entry.heads.iter().map(|head| &head.record.content);
+    let (_, size) =
+        heads.chain(disk).filter_map(Content::file).find(|(held, _)| *held == content)?;
+    BlockList::single(content, size)
 }
 
 fn encode_list(list: &BlockList) -> Bytes {

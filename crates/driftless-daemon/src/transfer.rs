@@ -65,8 +65,14 @@ impl Context {
         self.folder.inputs(vec![Input::Fetched { content, result }]).await;
     }
 
-    /// The block list of a content that this device knows.
-    async fn known_list(&self, content: ContentId, size_bytes: u64) -> Option<BlockList> {
+    /// The block list of a content that this device knows. One that it has
+    /// but whose list the index does not remember has a single block.
+    async fn known_list(
+        &self,
+        content: ContentId,
+        size_bytes: u64,
+        is_here: bool,
+    ) -> Option<BlockList> {
         if size_bytes <= SINGLE_BLOCK_BYTES {
             return BlockList::single(content, size_bytes);
         }
@@ -74,7 +80,8 @@ impl Context {
             use driftless_core::Index;
             asked.engine.index().block_list(content).ok().flatten()
         });
-        asked.await.flatten()
+        let single = || BlockList::single(content, size_bytes).filter(|_| is_here);
+        asked.await.flatten().or_else(single)
     }
 }
 

@@ -27,7 +27,7 @@ const REQUESTS_AT_ONCE: usize = 3;
 
 /// Stages a content from this device's files and from other devices.
 pub(super) async fn fetch(context: &Context, job: FetchJob) -> Result<Fetched, FetchError> {
-    let known = context.known_list(job.content, job.size_bytes).await;
+    let known = context.known_list(job.content, job.size_bytes, job.is_here()).await;
     let is_known = known.is_some();
     let list = match known {
         Some(list) => list,
@@ -60,7 +60,7 @@ async fn begin(
         let blocks = if content == job.content {
             Some(list.clone())
         } else {
-            context.known_list(content, size.unwrap_or(u64::MAX)).await
+            context.known_list(content, size.unwrap_or(u64::MAX), true).await
         };
         if let Some(blocks) = blocks {
             sources.push(LocalSource::whole(place, &blocks));
