@@ -30,6 +30,9 @@ pub struct Cursor {
     pub epoch: Option<Epoch>,
     /// All of its index up to here is in ours.
     pub received: Sequence,
+    /// It was sent our index up to here, in our epoch, at the most. Whoever has
+    /// seen more was told it by an index that has been lost since.
+    pub sent: Sequence,
     /// It has said that it has all of our index up to here, in our epoch.
     pub acknowledged: Sequence,
 }
@@ -56,7 +59,7 @@ pub trait Index {
     /// Whose index this is.
     fn identity(&self) -> IndexIdentity;
 
-    /// Begins another epoch: sequences start anew and every entry that has
+    /// Begins another epoch: nothing of it was sent or acknowledged, sequences start anew and every entry that has
     /// something to announce gets a new one, in path order.
     fn begin_epoch(&mut self, epoch: Epoch, author: Author) -> Result<(), Self::Error>;
 

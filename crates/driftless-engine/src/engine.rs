@@ -7,7 +7,7 @@ use driftless_core::diff::Writer;
 use driftless_core::plan::Reason;
 use driftless_core::{
     Content, ContentId, Cursor, DeviceId, Entry, FileRecord, FolderId, Index, Problem, RelPath,
-    Sequence, Totals,
+    Totals,
 };
 
 use crate::io::{Action, Effect, Event, Input, LocalSource, StopReason};
@@ -50,10 +50,6 @@ pub struct Engine<I: Index> {
     pub(crate) now_ms: u64,
     pub(crate) members: BTreeSet<DeviceId>,
     pub(crate) links: BTreeMap<DeviceId, Link>,
-    /// The last sequence when the index was opened.
-    pub(crate) opened_at: Sequence,
-    /// Up to where each device was sent this index since then.
-    pub(crate) told: BTreeMap<DeviceId, Sequence>,
     pub(crate) local: Local,
     pub(crate) work: Work,
     problems: BTreeMap<String, Problem>,
@@ -86,8 +82,6 @@ impl<I: Index> Engine<I> {
     /// An engine over `index`.
     pub fn new(index: I, config: Config) -> Self {
         Self {
-            opened_at: index.last_sequence(),
-            told: BTreeMap::new(),
             index,
             config,
             now_ms: 0,

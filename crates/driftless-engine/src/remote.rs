@@ -50,13 +50,12 @@ impl<I: Index> Engine<I> {
         }
         let own = self.index.identity().epoch;
         let seen = state.seen.filter(|seen| seen.epoch == own).map(|seen| seen.sequence);
-        let told = self.told.get(&device).copied().unwrap_or_default().max(self.opened_at);
-        if seen.is_some_and(|seen| seen > told) {
+        if seen.is_some_and(|seen| seen > cursor.sent) {
             // The device has seen what this index does not remember having
             // said, even if it has assigned as many sequences anew since.
             self.index.set_cursor(slot, cursor)?;
             self.links.clear();
-            self.begin_epoch(spare)?;
+            self.begin_epoch(spare, cursor.sent)?;
             self.effect(Effect::Reintroduce);
             return Ok(());
         }
@@ -68,22 +67,18 @@ impl<I: Index> Engine<I> {
         Ok(())
     }
 
-    /// Starts over under another epoch, with other author counters. What nobody
-    /// has acknowledged may have been said differently before, and is written
-    /// anew. All that others have is heard again, so that what was forgotten
+    /// Starts over under another epoch, with other author counters. What this
+    /// index has said after `certain` it may have said differently before, and
+    /// is written anew. All that others have is heard again, so that what was forgotten
     /// here, and only here, is known and announced again.
-    fn begin_epoch(&mut self, epoch: Epoch) -> Result<(), I::Error> {
+    fn begin_epoch(&mut self, epoch: Epoch, certain: Sequence) -> Result<(), I::Error> {
         let old = self.index.identity().author;
-        let mut acknowledged = Sequence(0);
         for (slot, _) in self.index.devices() {
-            let mut cursor = self.index.cursor(slot)?;
-            acknowledged = acknowledged.max(cursor.acknowledged);
-            cursor.acknowledged = Sequence(0);
-            cursor.received = Sequence(0);
-            self.index.set_cursor(slot, cursor)?;
+            let cursor = self.index.cursor(slot)?;
+            self.index.set_cursor(slot, Cursor { received: Sequence(0), ..cursor })?;
         }
         let mut doubtful = Vec::new();
-        let mut after = acknowledged.min(self.opened_at);
+        let mut after = certain;
         loop {
             let page = self.index.announced_after(after, UPDATE_PATHS)?;
             let Some((_, last)) = page.last() else { break };
@@ -91,8 +86,6 @@ impl<I: Index> Engine<I> {
             doubtful.extend(page.into_iter().map(|(path, _)| path));
         }
         self.index.begin_epoch(epoch, Author::of(&self.config.device, epoch))?;
-        self.opened_at = Sequence(0);
-        self.told.clear();
         for path in doubtful {
             self.write_anew(&path, old)?;
         }
@@ -226,14 +219,19 @@ impl<I: Index> Engine<I> {
             .map(|(device, _)| *device)
             .collect();
         for device in due {
-            let Some(link) = self.links.get(&device) else { continue };
-            let update = self.next_update(link.sent, last)?;
+            let Some((slot, sent)) = self.links.get(&device).map(|link| (link.slot, link.sent))
+            else {
+                continue;
+            };
+            let update = self.next_update(sent, last)?;
             if let Some(link) = self.links.get_mut(&device) {
                 link.sent = update.upto;
                 link.sending = true;
             }
-            let told = self.told.entry(device).or_default();
-            *told = update.upto.max(*told);
+            let cursor = self.index.cursor(slot)?;
+            if update.upto > cursor.sent {
+                self.index.set_cursor(slot, Cursor { sent: update.upto, ..cursor })?;
+            }
             self.effect(Effect::SendIndex(device, update));
         }
         Ok(())

@@ -36,6 +36,9 @@ const PENDING: usize = 20_000;
 /// How long a step that failed rests, in milliseconds.
 const RETRY_MS: u64 = 5_000;
 
+/// The mode of a directory that is brought back and was not there to be asked.
+const REVIVED_MODE: u16 = 0o755;
+
 /// Deletions and rewrites within this time count together for the brake, in milliseconds.
 const BRAKE_WINDOW_MS: u64 = 600_000;
 
@@ -465,14 +468,25 @@ impl<I: Index> Engine<I> {
         content: ContentId,
     ) -> Result<(), I::Error> {
         let is_lost =
-            |head: &&Head| head.record.content.file().map(|(held, _)| held) == Some(content);
+            |record: &FileRecord| record.content.file().is_some_and(|(held, _)| held == content);
+        self.forget_heads(path, before, is_lost)?;
+        self.ask_anew()
+    }
+
+    /// Drops heads that nobody holds, and goes back to what the tree has.
+    fn forget_heads(
+        &mut self,
+        path: &RelPath,
+        before: &Entry,
+        is_lost: impl Fn(&FileRecord) -> bool,
+    ) -> Result<(), I::Error> {
         let mut after = before.clone();
-        after.heads = Heads::from_heads(before.heads.iter().filter(|h| !is_lost(h)).cloned());
+        let kept = before.heads.iter().filter(|head| !is_lost(&head.record));
+        after.heads = Heads::from_heads(kept.cloned());
         if let Some(disk) = before.disk.as_ref().filter(|disk| !disk.local) {
             after.write(disk.record.clone());
         }
-        self.store(path, before, after)?;
-        self.ask_anew()
+        self.store(path, before, after)
     }
 
     /// Has a head that is not shown kept in the store of heads.
@@ -570,6 +584,8 @@ impl<I: Index> Engine<I> {
             };
             if let Step::Move { from, .. } = &step {
                 self.work.busy.remove(from);
+                // It may have been passed over as busy when its deletion was due.
+                self.work.pending.insert(from.clone());
             }
             match outcome {
                 Outcome::Applied(stat) => {
@@ -662,7 +678,10 @@ impl<I: Index> Engine<I> {
                 }
                 self.work.pending.insert(path);
             }
-            Outcome::NoParent => self.park(path),
+            Outcome::NoParent => {
+                self.park(path.clone());
+                self.revive_parent(&path)?;
+            }
             Outcome::Blocked(problem) => {
                 if problem.code == ProblemCode::DirectoryNotEmpty && self.revive(&path)? {
                     return Ok(());
@@ -687,19 +706,8 @@ impl<I: Index> Engine<I> {
         else {
             return Ok(false);
         };
-        let is_live =
-            |entry: &Entry| entry.shown().is_some_and(|shown| !shown.content.is_tombstone());
-        let mut after = Some(path.clone());
-        loop {
-            let page = self.index.range(Some(path), after.as_ref(), 256)?;
-            let Some((last, _)) = page.last() else { return Ok(false) };
-            after = Some(last.clone());
-            if page
-                .iter()
-                .any(|(_, inside)| inside.present().is_some() && !inside.ignored && is_live(inside))
-            {
-                break;
-            }
+        if !self.has_live_below(path, |inside| inside.present().is_some() && !inside.ignored)? {
+            return Ok(false);
         }
         let mode = *mode;
         let Some(record) = self.writer().edit(&entry, Content::Directory { mode }, None) else {
@@ -712,6 +720,55 @@ impl<I: Index> Engine<I> {
         }
         self.store(path, &entry, after)?;
         Ok(true)
+    }
+
+    /// Brings back the directory that `path` is to live in, where it was deleted
+    /// or made a file: a live path has a live parent (I11), and a directory
+    /// keeps its name against a file (C6).
+    fn revive_parent(&mut self, path: &RelPath) -> Result<(), I::Error> {
+        let Some(parent) = path.parent().filter(|_| !self.is_being_told()) else { return Ok(()) };
+        let entry = self.entry(path)?;
+        let is_own_idea = entry.shown().is_some_and(|shown| {
+            matches!(shown.content, Content::Directory { .. })
+                && entry.heads.iter().all(|head| head.record != *shown || head.holders.is_empty())
+        });
+        if is_own_idea && !self.has_live_below(path, |_| true)? {
+            // It was to be brought back for something that is gone since.
+            let shown = entry.shown().cloned();
+            return self.forget_heads(path, &entry, |record| Some(record) == shown.as_ref());
+        }
+        let before = self.entry(&parent)?;
+        let is_directory =
+            |record: &FileRecord| matches!(record.content, Content::Directory { .. });
+        if before.shown().is_some_and(is_directory) || before.ignored || before.is_local() {
+            return Ok(());
+        }
+        // An edit of nothing: a file that is there stays a head beside it.
+        let nothing = Entry { disk: None, ..before.clone() };
+        let content = Content::Directory { mode: REVIVED_MODE };
+        let Some(record) = self.writer().edit(&nothing, content, None) else { return Ok(()) };
+        let mut after = before.clone();
+        after.heads.learn(Head { record, holders: HolderSet::default() });
+        self.store(&parent, &before, after)
+    }
+
+    /// Whether anything live that `counts` is known below `path`.
+    fn has_live_below(
+        &self,
+        path: &RelPath,
+        counts: impl Fn(&Entry) -> bool,
+    ) -> Result<bool, I::Error> {
+        let mut after = Some(path.clone());
+        loop {
+            let page = self.index.range(Some(path), after.as_ref(), 256)?;
+            let Some((last, _)) = page.last() else { return Ok(false) };
+            after = Some(last.clone());
+            let is_live =
+                |entry: &Entry| entry.shown().is_some_and(|shown| !shown.content.is_tombstone());
+            if page.iter().any(|(_, entry)| is_live(entry) && counts(entry)) {
+                return Ok(true);
+            }
+        }
     }
 
     pub(crate) fn kept(

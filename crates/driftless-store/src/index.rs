@@ -161,7 +161,7 @@ impl Index for SqliteIndex {
     fn begin_epoch(&mut self, epoch: Epoch, author: Author) -> Result<(), IndexError> {
         self.in_transaction()?;
         (self.identity.epoch, self.identity.author) = (epoch, author);
-        self.run("UPDATE cursors SET acknowledged = 0")?;
+        self.run("UPDATE cursors SET sent = 0, acknowledged = 0")?;
         // All to 0 first: a new sequence may be one that another path has.
         self.run("UPDATE entries SET sequence = 0 WHERE sequence <> 0")?;
         let mut last = 0;
@@ -335,13 +335,14 @@ impl Index for SqliteIndex {
     }
 
     fn cursor(&self, slot: Slot) -> Result<Cursor, IndexError> {
-        let sql = "SELECT epoch, received, acknowledged FROM cursors WHERE slot = ?";
+        let sql = "SELECT epoch, received, sent, acknowledged FROM cursors WHERE slot = ?";
         let mut statement = self.connection.prepare_cached(sql)?;
         let cursor = statement.query_row([slot.number() as i64], |row| {
             Ok(Cursor {
                 epoch: row.get::<_, Option<i64>>(0)?.map(|epoch| Epoch(epoch as u64)),
                 received: Sequence(row.get::<_, i64>(1)? as u64),
-                acknowledged: Sequence(row.get::<_, i64>(2)? as u64),
+                sent: Sequence(row.get::<_, i64>(2)? as u64),
+                acknowledged: Sequence(row.get::<_, i64>(3)? as u64),
             })
         });
         Ok(cursor.optional()?.unwrap_or_default())
@@ -349,12 +350,13 @@ impl Index for SqliteIndex {
 
     fn set_cursor(&mut self, slot: Slot, cursor: Cursor) -> Result<(), IndexError> {
         self.in_transaction()?;
-        let sql = "INSERT OR REPLACE INTO cursors (slot, epoch, received, acknowledged)
-                   VALUES (?, ?, ?, ?)";
+        let sql = "INSERT OR REPLACE INTO cursors (slot, epoch, received, sent, acknowledged)
+                   VALUES (?, ?, ?, ?, ?)";
         self.connection.prepare_cached(sql)?.execute(params![
             slot.number() as i64,
             cursor.epoch.map(|epoch| epoch.0 as i64),
             cursor.received.0 as i64,
+            cursor.sent.0 as i64,
             cursor.acknowledged.0 as i64,
         ])?;
         Ok(())

@@ -77,6 +77,7 @@ CREATE TABLE cursors (
     slot INTEGER PRIMARY KEY,
     epoch INTEGER,
     received INTEGER NOT NULL,
+    sent INTEGER NOT NULL,
     acknowledged INTEGER NOT NULL
 ) STRICT;
 CREATE TABLE names (

@@ -120,7 +120,12 @@ fn an_epoch_numbers_anew_in_path_order(index: &mut impl Index) {
         index.put(&path(text), &mine, true).expect("put");
     }
     index.put(&path("b"), &Entry::default(), true).expect("put what holds nothing");
-    let heard = Cursor { epoch: Some(Epoch(5)), received: Sequence(6), acknowledged: Sequence(4) };
+    let heard = Cursor {
+        epoch: Some(Epoch(5)),
+        received: Sequence(6),
+        sent: Sequence(5),
+        acknowledged: Sequence(4),
+    };
     index.set_cursor(slot, heard).expect("set a cursor");
     index.begin_epoch(Epoch(2), Author(22)).expect("begin an epoch");
     index.commit().expect("commit");
@@ -128,7 +133,7 @@ fn an_epoch_numbers_anew_in_path_order(index: &mut impl Index) {
     assert_eq!(index.identity().author, Author(22));
     assert_eq!(announced(index, 0), [("a".into(), 1), ("c".into(), 2)]);
     assert_eq!(index.last_sequence(), Sequence(2));
-    let expected = Cursor { acknowledged: Sequence(0), ..heard };
+    let expected = Cursor { sent: Sequence(0), acknowledged: Sequence(0), ..heard };
     assert_eq!(index.cursor(slot).expect("cursor"), expected, "nobody has heard of this epoch");
 }
 

@@ -268,7 +268,7 @@ impl Index for MemIndex {
         self.small.identity.author = author;
         self.small.last_sequence = Sequence(0);
         for cursor in self.small.cursors.values_mut() {
-            cursor.acknowledged = Sequence(0);
+            (cursor.sent, cursor.acknowledged) = (Sequence(0), Sequence(0));
         }
         // All out first: a new sequence may be one that another path had.
         let entries: Vec<_> = self.entries.iter().map(|(p, e)| (p.clone(), e.clone())).collect();

@@ -42,7 +42,7 @@ impl Model {
                     entry.sequence = Sequence(self.last * announces);
                 }
                 for cursor in self.cursors.values_mut() {
-                    cursor.acknowledged = Sequence(0);
+                    (cursor.sent, cursor.acknowledged) = (Sequence(0), Sequence(0));
                 }
             }
             Write::PutList(number) => {
@@ -70,6 +70,7 @@ impl Model {
                 let cursor = Cursor {
                     epoch: (received % 2 == 0).then_some(Epoch(received ^ acknowledged)),
                     received: Sequence(*received),
+                    sent: Sequence(received.wrapping_add(*acknowledged)),
                     acknowledged: Sequence(*acknowledged),
                 };
                 self.cursors.insert(usize::from(*number), cursor);

@@ -26,8 +26,8 @@ pub(crate) struct Device {
     pub(crate) asleep: Option<MemIndex>,
     /// An index of earlier that may be put back.
     pub(crate) backup: Option<MemIndex>,
-    /// The index was put back, and no device has said so yet.
-    pub(crate) is_rolled_back: bool,
+    /// The last sequence of the index that was put back, until a device has said so.
+    pub(crate) rolled_back_to: Option<u64>,
     pub(crate) config: Config,
     pub(crate) disk: Disk,
     pub(crate) life: u32,
@@ -53,7 +53,7 @@ impl Device {
             engine: None,
             asleep: Some(MemIndex::new(id, instance, Epoch(epoch))),
             backup: None,
-            is_rolled_back: false,
+            rolled_back_to: None,
             config: Config { folder, device: id, mode, brake: Some(Brake::default()) },
             disk: Disk::default(),
             life: 0,
@@ -148,7 +148,7 @@ impl World {
         let instance = this.index().identity().instance;
         this.asleep = Some(MemIndex::new(this.id, instance, epoch));
         this.backup = None;
-        this.is_rolled_back = false;
+        this.rolled_back_to = None;
         self.note(format_args!("{device} loses its index"));
         self.start(device);
     }
@@ -165,7 +165,7 @@ impl World {
         self.crash(device);
         let this = &mut self.devices[device];
         let same_epoch = this.index().identity().epoch == backup.identity().epoch;
-        this.is_rolled_back = same_epoch;
+        this.rolled_back_to = same_epoch.then_some(backup.last_sequence().0);
         this.asleep = same_epoch.then_some(backup).or(this.asleep.take());
         self.note(format_args!("{device} has an old index"));
         self.start(device);
@@ -222,7 +222,7 @@ impl World {
         let index = self.devices[device].index();
         let (sequence, epoch) = (index.last_sequence().0, index.identity().epoch);
         if epoch != epoch_before {
-            self.devices[device].is_rolled_back = false;
+            self.devices[device].rolled_back_to = None;
         }
         self.note(format_args!("{device} at {sequence}, {} effects", effects.len()));
         for effect in effects {

@@ -76,7 +76,8 @@ impl World {
         if a == b || is_off(a) || is_off(b) || self.connections.contains_key(&key) {
             return;
         }
-        if !self.may_meet(a, b) || !self.would_notice(a, b) || !self.would_notice(b, a) {
+        let notices = self.would_notice(a, b) && self.would_notice(b, a);
+        if !self.may_meet(a, b) || !notices {
             return;
         }
         self.scheduled += 1;
@@ -96,11 +97,16 @@ impl World {
 
     /// A device whose index was rolled back meets first who can tell: until it
     /// does, it would say anew what others have heard otherwise.
-    fn would_notice(&self, rolled_back: usize, other: usize) -> bool {
-        let this = &self.devices[rolled_back];
+    fn would_notice(&mut self, rolled_back: usize, other: usize) -> bool {
+        let Some(to) = self.devices[rolled_back].rolled_back_to else { return true };
         let seen = |device: usize| self.seen_of(device, rolled_back).map_or(0, |seen| seen.1);
-        let most = (0..self.devices.len()).filter(|device| *device != rolled_back).map(seen).max();
-        !this.is_rolled_back || Some(seen(other)) == most
+        let others = (0..self.devices.len()).filter(|device| *device != rolled_back);
+        let most = others.map(seen).max().unwrap_or_default();
+        if most <= to {
+            // Nobody has heard what was lost.
+            self.devices[rolled_back].rolled_back_to = None;
+        }
+        most <= to || self.seen_of(other, rolled_back).is_some_and(|seen| seen.1 == most)
     }
 
     /// What `device` has of the index of `of`, if it is of its present epoch.
