@@ -69,13 +69,14 @@ impl<I: Index> Engine<I> {
 
     /// Starts over under another epoch, with other author counters. What this
     /// index has said after `certain` it may have said differently before, and
-    /// is written anew. All that others have is heard again, so that what was forgotten
-    /// here, and only here, is known and announced again.
+    /// is written anew. All that others have is heard again: what was
+    /// forgotten since is known again, and what is nowhere any more is not.
     fn begin_epoch(&mut self, epoch: Epoch, certain: Sequence) -> Result<(), I::Error> {
         let old = self.index.identity().author;
         for (slot, _) in self.index.devices() {
             let cursor = self.index.cursor(slot)?;
             self.index.set_cursor(slot, Cursor { received: Sequence(0), ..cursor })?;
+            self.index.clear_holder(slot)?;
         }
         let mut doubtful = Vec::new();
         let mut after = certain;

@@ -301,7 +301,7 @@ impl World {
             self.pass(7 * SECOND_US);
             self.work_off();
             self.verdict()?;
-            if self.activity == before && round > 0 {
+            if self.activity == before && round > 0 && self.is_whole() {
                 return Ok(());
             }
         }

@@ -149,6 +149,7 @@ impl World {
         this.asleep = Some(MemIndex::new(this.id, instance, epoch));
         this.backup = None;
         this.rolled_back_to = None;
+        self.ledger.forget(device);
         self.note(format_args!("{device} loses its index"));
         self.start(device);
     }
@@ -167,6 +168,7 @@ impl World {
         let same_epoch = this.index().identity().epoch == backup.identity().epoch;
         this.rolled_back_to = same_epoch.then_some(backup.last_sequence().0);
         this.asleep = same_epoch.then_some(backup).or(this.asleep.take());
+        self.ledger.forget(device);
         self.note(format_args!("{device} has an old index"));
         self.start(device);
     }
@@ -209,7 +211,7 @@ impl World {
             }
         }
         for claim in claims {
-            if let Err(what) = self.ledger.claim(claim) {
+            if let Err(what) = self.ledger.claim(device, claim) {
                 self.fail(what);
             }
         }

@@ -62,6 +62,13 @@ impl World {
         }
     }
 
+    /// Whether all who may meet are connected.
+    pub(crate) fn is_whole(&self) -> bool {
+        let devices = 0..self.devices.len();
+        let pairs = devices.flat_map(|a| (0..a).map(move |b| (b, a)));
+        pairs.filter(|&(a, b)| self.may_meet(a, b)).all(|(a, b)| self.is_connected(a, b))
+    }
+
     /// Cuts every connection: from here on the devices are on their own.
     pub fn part(&mut self) {
         for device in 0..self.devices.len() {

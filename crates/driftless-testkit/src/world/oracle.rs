@@ -30,8 +30,28 @@ pub(crate) struct Ledger {
     /// Contents that people did away with, or that a power cut took before
     /// they were durable.
     pub(crate) excused: BTreeSet<ContentId>,
-    claims: BTreeMap<(usize, u64, u64), u64>,
-    versions: BTreeMap<(RelPath, VersionVector), FileRecord>,
+    claims: BTreeMap<(usize, u64, u64), Memory<u64>>,
+    versions: BTreeMap<(RelPath, VersionVector), Memory<FileRecord>>,
+}
+
+/// What a name means, and the devices, as bits, that remember it.
+#[derive(Debug)]
+struct Memory<T> {
+    meaning: T,
+    known_to: u64,
+}
+
+impl<T: PartialEq> Memory<T> {
+    /// Notes that `device` has learned the meaning; whether it is the one known so far.
+    fn learn(&mut self, device: usize, meaning: T) -> bool {
+        if self.known_to == 0 {
+            self.meaning = meaning;
+        } else if self.meaning != meaning {
+            return false;
+        }
+        self.known_to |= 1 << device;
+        true
+    }
 }
 
 fn digest(value: &impl Hash) -> u64 {
@@ -41,22 +61,36 @@ fn digest(value: &impl Hash) -> u64 {
 }
 
 impl Ledger {
-    pub(crate) fn claim(&mut self, claim: Claim) -> Result<(), String> {
+    /// Notes what `hearer` has taken over.
+    pub(crate) fn claim(&mut self, hearer: usize, claim: Claim) -> Result<(), String> {
         let Claim { device, epoch, sequence, path, held } = claim;
-        let what = digest(&(&path, &held));
-        if *self.claims.entry((device, epoch, sequence)).or_insert(what) != what {
+        let meaning = digest(&(&path, &held));
+        let memory = self.claims.entry((device, epoch, sequence));
+        if !memory.or_insert(Memory { meaning, known_to: 0 }).learn(hearer, meaning) {
             return Err(format!("I9: device {device} said {sequence} of {path} in two ways"));
         }
-        held.into_iter().try_for_each(|record| self.name(&path, record))
+        held.into_iter().try_for_each(|record| self.name(hearer, &path, record))
     }
 
-    fn name(&mut self, path: &RelPath, record: FileRecord) -> Result<(), String> {
+    fn name(&mut self, device: usize, path: &RelPath, record: FileRecord) -> Result<(), String> {
         let key = (path.clone(), record.version.clone());
-        let known = self.versions.entry(key).or_insert_with(|| record.clone());
-        if *known != record {
+        let memory = self.versions.entry(key);
+        let memory = memory.or_insert_with(|| Memory { meaning: record.clone(), known_to: 0 });
+        if !memory.learn(device, record.clone()) {
+            let known = &memory.meaning;
             return Err(format!("I9: one version of {path} names two:\n{known:?}\n{record:?}"));
         }
         Ok(())
+    }
+
+    /// `device` has lost its index, or part of it.
+    pub(crate) fn forget(&mut self, device: usize) {
+        for known_to in self.claims.values_mut().map(|memory| &mut memory.known_to) {
+            *known_to &= !(1 << device);
+        }
+        for known_to in self.versions.values_mut().map(|memory| &mut memory.known_to) {
+            *known_to &= !(1 << device);
+        }
     }
 }
 
@@ -113,7 +147,7 @@ impl World {
             }
             for (path, entry) in entries {
                 for head in entry.heads.iter() {
-                    self.ledger.name(&path, head.record.clone())?;
+                    self.ledger.name(number, &path, head.record.clone())?;
                 }
             }
             let device = &self.devices[number];
