@@ -28,7 +28,11 @@ pub struct IndexIdentity {
 pub struct Cursor {
     /// The epoch of its index; `None` before the first update.
     pub epoch: Option<Epoch>,
-    /// All of its index up to here is in ours.
+    /// All of its index up to here has been in ours, which is how it notices
+    /// that its own was lost or rolled back.
+    pub heard: Sequence,
+    /// All of its index up to here is in ours. Behind `heard` while it is asked
+    /// to say it again.
     pub received: Sequence,
     /// It was sent our index up to here, in our epoch, at the most. Whoever has
     /// seen more was told it by an index that has been lost since.

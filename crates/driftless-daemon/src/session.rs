@@ -149,13 +149,10 @@ impl Conversation {
             let device = self.device;
             let state = folder.ask(move |asked| {
                 use driftless_core::Index;
-                let (index, cursor) = (asked.engine.index(), asked.engine.cursor_of(&device));
-                cursor.ok().map(|cursor| (index.identity().epoch, index.last_sequence(), cursor))
+                let (index, seen) = (asked.engine.index(), asked.engine.seen_of(&device));
+                seen.ok().map(|seen| (index.identity().epoch, index.last_sequence(), seen))
             });
-            if let Some(Some((epoch, sequence, cursor))) = state.await {
-                let seen = cursor
-                    .epoch
-                    .map(|epoch| driftless_proto::Seen { epoch, sequence: cursor.received });
+            if let Some(Some((epoch, sequence, seen))) = state.await {
                 states.push(FolderState {
                     id: config.id,
                     label: config.label,

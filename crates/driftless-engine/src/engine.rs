@@ -10,6 +10,8 @@ use driftless_core::{
     Totals,
 };
 
+use driftless_proto::Seen;
+
 use crate::io::{Action, Effect, Event, Input, LocalSource, StopReason};
 use crate::local::Local;
 use crate::remote::Link;
@@ -193,10 +195,13 @@ impl<I: Index> Engine<I> {
             .then_some(LocalSource::Stored(content)))
     }
 
-    /// How far the index of `device` has been taken over.
-    pub fn cursor_of(&self, device: &DeviceId) -> Result<Cursor, I::Error> {
+    /// How far the index of `device` has been heard, to be told it; `None` if
+    /// it was not at all.
+    pub fn seen_of(&self, device: &DeviceId) -> Result<Option<Seen>, I::Error> {
         let slot = self.index.devices().into_iter().find(|(_, known)| known == device);
-        slot.map_or(Ok(Cursor::default()), |(slot, _)| self.index.cursor(slot))
+        let cursor = slot.map_or(Ok(Cursor::default()), |(slot, _)| self.index.cursor(slot))?;
+        let (sequence, wanted_after) = (cursor.heard, cursor.received);
+        Ok(cursor.epoch.map(|epoch| Seen { epoch, sequence, wanted_after }))
     }
 
     fn dispatch(&mut self, input: Input) -> Result<(), I::Error> {

@@ -6,7 +6,7 @@
 //! at once if even the time of the inode's change is the same (a directory
 //! above was renamed), otherwise if reading it shows the same content.
 
-use std::collections::{BTreeMap, BTreeSet, VecDeque};
+use std::collections::{BTreeMap, BTreeSet};
 
 use driftless_core::diff::{Change, Observed, diff, mode_of};
 use driftless_core::index::Flag;
@@ -18,8 +18,10 @@ use driftless_core::{
 use crate::engine::{Engine, Mode};
 use crate::io::{Absence, Effect, Event, HashError, Hashed, StopReason};
 
-/// How many files are read at once.
-const HASHES_IN_FLIGHT: usize = 64;
+/// How many files wait for the readers at once, and roughly how many bytes:
+/// enough for a commit to gather many, few enough for their blocks to fit memory.
+const HASHES_IN_FLIGHT: usize = 1024;
+const HASH_BYTES_IN_FLIGHT: u64 = 256 << 20;
 
 /// From how many files that wait to be read on a scan should pause.
 const SATURATED: usize = 20_000;
@@ -46,8 +48,15 @@ pub(crate) struct Local {
     awaiting_absence: BTreeMap<RelPath, (RelPath, Stat)>,
     /// New paths that may be renamed from these confirmed absent ones.
     moving: BTreeMap<RelPath, RelPath>,
-    queue: VecDeque<(RelPath, Stat)>,
-    hashing: BTreeSet<RelPath>,
+    /// Files to be read, in path order.
+    queue: BTreeMap<RelPath, Stat>,
+    /// Files that are being read, with their sizes in bytes.
+    hashing: BTreeMap<RelPath, u64>,
+    hashing_bytes: u64,
+    /// Files that were seen to change while they were being read.
+    again: BTreeSet<RelPath>,
+    /// The whole tree was looked at since the engine began.
+    looked: bool,
     /// Files to be read again at the next tick.
     unstable: BTreeMap<RelPath, Unstable>,
     allow_empty: bool,
@@ -98,6 +107,19 @@ impl Local {
 
     pub(crate) fn wants_tick(&self) -> bool {
         !self.unstable.is_empty()
+    }
+
+    /// Whether the whole tree was looked at since the engine began. Before that
+    /// nothing is known of what may lie in the way of others' changes.
+    pub(crate) fn has_looked(&self) -> bool {
+        self.looked
+    }
+
+    /// Whether the path holds a file that is still to be read.
+    pub(crate) fn is_unread(&self, path: &RelPath) -> bool {
+        self.queue.contains_key(path)
+            || self.hashing.contains_key(path)
+            || self.moving.contains_key(path)
     }
 
     pub(crate) fn is_saturated(&self) -> bool {
@@ -254,12 +276,12 @@ impl<I: Index> Engine<I> {
         match diff(&entry, observed) {
             Change::Read(stat) => {
                 let is_new = entry.present().is_none();
-                if !self.local.hashing.contains(path) {
-                    if is_new {
-                        scan.fresh.push((path.clone(), stat))
-                    } else {
-                        self.local.queue.push_back((path.clone(), stat))
-                    }
+                if self.local.hashing.contains_key(path) {
+                    self.local.again.insert(path.clone());
+                } else if is_new {
+                    scan.fresh.push((path.clone(), stat));
+                } else {
+                    self.local.queue.insert(path.clone(), stat);
                 }
                 Ok(())
             }
@@ -362,6 +384,7 @@ impl<I: Index> Engine<I> {
         }
         if scan.full {
             self.local.incomplete = scan.incomplete;
+            self.local.looked = true;
             if !scan.found_any
                 && self.index.totals().files >= EMPTIED_FILES
                 && !self.local.allow_empty
@@ -386,8 +409,8 @@ impl<I: Index> Engine<I> {
     fn forget_unstable(&mut self) {
         let Local { unstable, queue, hashing, awaiting_absence, leaving, .. } = &mut self.local;
         let waits = |path: &RelPath| {
-            hashing.contains(path)
-                || queue.iter().any(|(queued, _)| queued == path)
+            hashing.contains_key(path)
+                || queue.contains_key(path)
                 || awaiting_absence.values().any(|(new, _)| new == path)
                 || leaving.values().flatten().any(|(new, _)| new == path)
         };
@@ -428,7 +451,7 @@ impl<I: Index> Engine<I> {
                 Some((old, _)) => {
                     self.local.awaiting_absence.insert(old, (path, stat));
                 }
-                None => self.local.queue.push_back((path, stat)),
+                None => drop(self.local.queue.insert(path, stat)),
             }
         }
         if !scan.vanished.is_empty() {
@@ -456,7 +479,7 @@ impl<I: Index> Engine<I> {
                 }
                 (true, None, Some((new, stat))) => {
                     self.local.moving.insert(new.clone(), old);
-                    self.local.queue.push_back((new, stat));
+                    self.local.queue.insert(new, stat);
                 }
                 (true, None, None) => {
                     self.depart(&old, &entry, None)?;
@@ -474,12 +497,12 @@ impl<I: Index> Engine<I> {
         }
         for (new, stat, moved) in arrivals {
             let Some((from, content)) = moved else {
-                self.local.queue.push_back((new, stat));
+                self.local.queue.insert(new, stat);
                 continue;
             };
             let entry = self.entry(&new)?;
             if entry.present().is_some() || self.work.is_touching(&new) {
-                self.local.queue.push_back((new, stat));
+                self.local.queue.insert(new, stat);
                 continue;
             }
             self.take_over(&new, &entry, Change::Write(content, stat), Some(from))?;
@@ -518,38 +541,57 @@ impl<I: Index> Engine<I> {
         path: RelPath,
         result: Result<Hashed, HashError>,
     ) -> Result<(), I::Error> {
-        self.local.hashing.remove(&path);
+        let size_bytes = self.local.hashing.remove(&path).unwrap_or_default();
+        self.local.hashing_bytes = self.local.hashing_bytes.saturating_sub(size_bytes);
+        if self.local.again.remove(&path) {
+            self.effect(Effect::Rescan(vec![path.clone()]));
+        }
         let old = self.local.moving.remove(&path);
-        let hashed = match result {
-            Ok(hashed) => hashed,
+        match result {
+            Ok(hashed) => {
+                self.take_hashed(&path, hashed, old)?;
+                // Whatever was to be done about the path has waited for this.
+                let entry = self.entry(&path)?;
+                self.note_need(&path, &entry);
+            }
             Err(error) => {
                 if let Some(old) = old {
                     let entry = self.entry(&old)?;
                     self.depart(&old, &entry, None)?;
                 }
+                if self.entry(&path)?.is_needed() {
+                    self.park(path.clone());
+                }
                 self.not_hashed(path, error);
-                return self.dispatch_hashes();
             }
-        };
-        self.local.unstable.remove(&path);
+        }
+        self.dispatch_hashes()
+    }
+
+    fn take_hashed(
+        &mut self,
+        path: &RelPath,
+        hashed: Hashed,
+        old: Option<RelPath>,
+    ) -> Result<(), I::Error> {
+        self.local.unstable.remove(path);
         self.clear_problem(path.as_str());
         if hashed.blocks.blocks().len() > 1 {
             self.index.put_block_list(hashed.content, &hashed.blocks)?;
         }
         let moved_from = match old {
-            Some(old) => self.depart_to(&old, &path, hashed.content)?,
+            Some(old) => self.depart_to(&old, path, hashed.content)?,
             None => None,
         };
-        if self.work.is_touching(&path) {
-            self.work.recheck(&path);
-            return self.dispatch_hashes();
+        if self.work.is_touching(path) {
+            self.work.recheck(path);
+            return Ok(());
         }
-        let entry = self.entry(&path)?;
+        let entry = self.entry(path)?;
         let observed =
             Observed::Hashed { stat: hashed.stat, content: hashed.content, level: hashed.level };
         let change = diff(&entry, &observed);
-        self.take_over(&path, &entry, change, moved_from)?;
-        self.dispatch_hashes()
+        self.take_over(path, &entry, change, moved_from)
     }
 
     /// Writes the deletion of a path that may have been renamed to `new`, which holds `content`.
@@ -596,8 +638,13 @@ impl<I: Index> Engine<I> {
     /// Looks again at files that could not be read.
     pub(crate) fn retry_hashes(&mut self) {
         let hashing = &self.local.hashing;
-        let again: Vec<_> =
-            self.local.unstable.keys().filter(|path| !hashing.contains(*path)).cloned().collect();
+        let again: Vec<_> = self
+            .local
+            .unstable
+            .keys()
+            .filter(|path| !hashing.contains_key(*path))
+            .cloned()
+            .collect();
         for path in &again {
             if let Some(unstable) = self.local.unstable.get_mut(path) {
                 unstable.is_due = true;
@@ -610,11 +657,16 @@ impl<I: Index> Engine<I> {
 
     /// Has files read, as many at once as is good.
     pub(crate) fn dispatch_hashes(&mut self) -> Result<(), I::Error> {
-        while self.local.hashing.len() < HASHES_IN_FLIGHT {
-            let Some((path, stat)) = self.local.queue.pop_front() else { break };
-            if !self.local.hashing.insert(path.clone()) {
+        while self.local.hashing.len() < HASHES_IN_FLIGHT
+            && (self.local.hashing_bytes < HASH_BYTES_IN_FLIGHT || self.local.hashing.is_empty())
+        {
+            let Some((path, stat)) = self.local.queue.pop_first() else { break };
+            if self.local.hashing.contains_key(&path) {
+                self.local.again.insert(path);
                 continue;
             }
+            self.local.hashing.insert(path.clone(), stat.size_bytes);
+            self.local.hashing_bytes += stat.size_bytes;
             let entry = self.entry(&path)?;
             let previous = entry.present().map(|disk| &disk.record.content);
             let previous = match previous {

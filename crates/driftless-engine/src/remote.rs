@@ -46,11 +46,11 @@ impl<I: Index> Engine<I> {
         if cursor.epoch != Some(state.epoch) {
             self.index.clear_holder(slot)?;
             cursor.epoch = Some(state.epoch);
-            cursor.received = Sequence(0);
+            (cursor.heard, cursor.received) = (Sequence(0), Sequence(0));
         }
         let own = self.index.identity().epoch;
-        let seen = state.seen.filter(|seen| seen.epoch == own).map(|seen| seen.sequence);
-        if seen.is_some_and(|seen| seen > cursor.sent) {
+        let seen = state.seen.filter(|seen| seen.epoch == own);
+        if seen.is_some_and(|seen| seen.sequence > cursor.sent) {
             // The device has seen what this index does not remember having
             // said, even if it has assigned as many sequences anew since.
             self.index.set_cursor(slot, cursor)?;
@@ -59,7 +59,7 @@ impl<I: Index> Engine<I> {
             self.effect(Effect::Reintroduce);
             return Ok(());
         }
-        cursor.acknowledged = seen.unwrap_or_default();
+        cursor.acknowledged = seen.map_or(Sequence(0), |seen| seen.wanted_after);
         self.index.set_cursor(slot, cursor)?;
         let more = state.sequence > cursor.received;
         self.links.insert(device, Link { slot, sent: cursor.acknowledged, sending: false, more });
@@ -155,7 +155,8 @@ impl<I: Index> Engine<I> {
             self.store(&path, &before, after)?;
             self.follow_move(&path)?;
         }
-        self.index.set_cursor(slot, Cursor { received: update.upto, ..cursor })?;
+        let heard = cursor.heard.max(update.upto);
+        self.index.set_cursor(slot, Cursor { heard, received: update.upto, ..cursor })?;
         let was_being_told = self.is_being_told();
         if let Some(link) = self.links.get_mut(&device) {
             link.more = update.more;

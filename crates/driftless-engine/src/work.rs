@@ -225,7 +225,7 @@ impl<I: Index> Engine<I> {
 
     /// Plans what is pending, as far as there is room, and sends off what is ready.
     pub(crate) fn pump(&mut self) -> Result<(), I::Error> {
-        if self.is_stopped() {
+        if self.is_stopped() || !self.local.has_looked() {
             return Ok(());
         }
         self.report_brake();
@@ -276,6 +276,11 @@ impl<I: Index> Engine<I> {
 
     fn plan_path(&mut self, path: RelPath) -> Result<(), I::Error> {
         if self.work.busy.contains_key(&path) {
+            return Ok(());
+        }
+        if self.local.is_unread(&path) {
+            // What lies there may turn out to be just what is wanted; once it
+            // is read, the path is planned again.
             return Ok(());
         }
         let entry = self.entry(&path)?;
@@ -569,7 +574,7 @@ impl<I: Index> Engine<I> {
         Ok(())
     }
 
-    fn park(&mut self, path: RelPath) {
+    pub(crate) fn park(&mut self, path: RelPath) {
         self.work.parked.insert(path, self.now_ms.saturating_add(RETRY_MS));
     }
 

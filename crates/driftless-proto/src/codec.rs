@@ -190,12 +190,18 @@ fn folder_to_wire(folder: &FolderState) -> wire::FolderState {
         has_cursor: folder.seen.is_some(),
         seen_epoch: folder.seen.map_or(0, |seen| seen.epoch.0),
         seen_sequence: folder.seen.map_or(0, |seen| seen.sequence.0),
+        wanted_after: folder.seen.map_or(0, |seen| seen.wanted_after.0),
     }
 }
 
 fn folder_from_wire(folder: wire::FolderState) -> Result<FolderState, DecodeError> {
     check(folder.label.len() <= 256, "a label")?;
-    let seen = Seen { epoch: Epoch(folder.seen_epoch), sequence: Sequence(folder.seen_sequence) };
+    check(folder.wanted_after <= folder.seen_sequence, "a sequence")?;
+    let seen = Seen {
+        epoch: Epoch(folder.seen_epoch),
+        sequence: Sequence(folder.seen_sequence),
+        wanted_after: Sequence(folder.wanted_after),
+    };
     Ok(FolderState {
         id: folder_id(&folder.id)?,
         label: folder.label.chars().filter(|c| !c.is_control()).collect(),

@@ -29,13 +29,15 @@ pub struct Hello {
     pub program: String,
 }
 
-/// How far the sender has taken over the receiver's index.
+/// How far the sender has heard the receiver's index.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Seen {
     /// In which epoch.
     pub epoch: Epoch,
     /// Up to where.
     pub sequence: Sequence,
+    /// Behind where it is to be sent; before `sequence` where all is wanted again.
+    pub wanted_after: Sequence,
 }
 
 /// One shared folder, as its sender sees it.

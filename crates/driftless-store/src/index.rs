@@ -335,14 +335,15 @@ impl Index for SqliteIndex {
     }
 
     fn cursor(&self, slot: Slot) -> Result<Cursor, IndexError> {
-        let sql = "SELECT epoch, received, sent, acknowledged FROM cursors WHERE slot = ?";
+        let sql = "SELECT epoch, heard, received, sent, acknowledged FROM cursors WHERE slot = ?";
         let mut statement = self.connection.prepare_cached(sql)?;
         let cursor = statement.query_row([slot.number() as i64], |row| {
             Ok(Cursor {
                 epoch: row.get::<_, Option<i64>>(0)?.map(|epoch| Epoch(epoch as u64)),
-                received: Sequence(row.get::<_, i64>(1)? as u64),
-                sent: Sequence(row.get::<_, i64>(2)? as u64),
-                acknowledged: Sequence(row.get::<_, i64>(3)? as u64),
+                heard: Sequence(row.get::<_, i64>(1)? as u64),
+                received: Sequence(row.get::<_, i64>(2)? as u64),
+                sent: Sequence(row.get::<_, i64>(3)? as u64),
+                acknowledged: Sequence(row.get::<_, i64>(4)? as u64),
             })
         });
         Ok(cursor.optional()?.unwrap_or_default())
@@ -350,11 +351,12 @@ impl Index for SqliteIndex {
 
     fn set_cursor(&mut self, slot: Slot, cursor: Cursor) -> Result<(), IndexError> {
         self.in_transaction()?;
-        let sql = "INSERT OR REPLACE INTO cursors (slot, epoch, received, sent, acknowledged)
-                   VALUES (?, ?, ?, ?, ?)";
+        let sql = "INSERT OR REPLACE INTO cursors (slot, epoch, heard, received, sent, acknowledged)
+                   VALUES (?, ?, ?, ?, ?, ?)";
         self.connection.prepare_cached(sql)?.execute(params![
             slot.number() as i64,
             cursor.epoch.map(|epoch| epoch.0 as i64),
+            cursor.heard.0 as i64,
             cursor.received.0 as i64,
             cursor.sent.0 as i64,
             cursor.acknowledged.0 as i64,

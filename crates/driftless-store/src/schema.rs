@@ -76,6 +76,7 @@ CREATE TABLE slots (
 CREATE TABLE cursors (
     slot INTEGER PRIMARY KEY,
     epoch INTEGER,
+    heard INTEGER NOT NULL,
     received INTEGER NOT NULL,
     sent INTEGER NOT NULL,
     acknowledged INTEGER NOT NULL

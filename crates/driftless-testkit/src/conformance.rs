@@ -122,6 +122,7 @@ fn an_epoch_numbers_anew_in_path_order(index: &mut impl Index) {
     index.put(&path("b"), &Entry::default(), true).expect("put what holds nothing");
     let heard = Cursor {
         epoch: Some(Epoch(5)),
+        heard: Sequence(7),
         received: Sequence(6),
         sent: Sequence(5),
         acknowledged: Sequence(4),

@@ -92,7 +92,7 @@ proptest! {
 #[test]
 fn control_messages_read_back() {
     let folder = FolderId::parse("photos").unwrap();
-    let seen = Some(Seen { epoch: Epoch(3), sequence: Sequence(0) });
+    let seen = Some(Seen { epoch: Epoch(3), sequence: Sequence(5), wanted_after: Sequence(4) });
     let state = FolderState {
         id: folder.clone(),
         label: "Photos".into(),

@@ -69,6 +69,7 @@ impl Model {
             Write::SetCursor(number, received, acknowledged) => {
                 let cursor = Cursor {
                     epoch: (received % 2 == 0).then_some(Epoch(received ^ acknowledged)),
+                    heard: Sequence(received ^ acknowledged),
                     received: Sequence(*received),
                     sent: Sequence(received.wrapping_add(*acknowledged)),
                     acknowledged: Sequence(*acknowledged),

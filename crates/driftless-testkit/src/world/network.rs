@@ -4,7 +4,7 @@
 use driftless_core::{Epoch, Index};
 use driftless_engine::Input;
 use driftless_proto::message::PROTOCOL_VERSION;
-use driftless_proto::{Channel, FolderState, Hello, Message, Seen, Session};
+use driftless_proto::{Channel, FolderState, Hello, Message, Session};
 
 use super::device::id_of;
 use super::oracle::Claim;
@@ -123,7 +123,7 @@ impl World {
         let (slot, _) = index.devices().into_iter().find(|(_, known)| *known == id)?;
         let cursor = index.cursor(slot).ok()?;
         let epoch = cursor.epoch?;
-        (epoch == self.devices[of].index().identity().epoch).then_some((epoch, cursor.received.0))
+        (epoch == self.devices[of].index().identity().epoch).then_some((epoch, cursor.heard.0))
     }
 
     /// Cuts the connection of two devices, if there is one.
@@ -155,14 +155,8 @@ impl World {
     fn introduce(&mut self, from: usize, to: usize) {
         let this = &self.devices[from];
         let index = this.index();
-        let id = id_of(to);
-        let cursor = index
-            .devices()
-            .into_iter()
-            .find(|(_, known)| *known == id)
-            .and_then(|(slot, _)| index.cursor(slot).ok());
-        let seen = cursor
-            .and_then(|cursor| cursor.epoch.map(|epoch| Seen { epoch, sequence: cursor.received }));
+        let seen =
+            this.engine.as_ref().and_then(|engine| engine.seen_of(&id_of(to)).ok().flatten());
         let state = FolderState {
             id: this.config.folder.clone(),
             label: "simulated".into(),
