@@ -93,8 +93,8 @@ impl<I: Index> Engine<I> {
         Ok(())
     }
 
-    /// Gives this device's versions of `path` that it holds, and that `old`
-    /// counted, names that no other state ever had.
+    /// Gives this device's versions of `path` that `old` counted names that no
+    /// other state ever had.
     fn write_anew(&mut self, path: &RelPath, old: Author) -> Result<(), I::Error> {
         let before = self.entry(path)?;
         let is_ours = |record: &FileRecord| {
@@ -110,7 +110,6 @@ impl<I: Index> Engine<I> {
         for head in heads.iter() {
             let mut record = head.record.clone();
             if is_ours(&record)
-                && head.holders.contains(Slot::ME)
                 && let Some(author) = authors.next()
             {
                 let others = old.branches().fold(record.version.clone(), |v, a| v.without(a));
