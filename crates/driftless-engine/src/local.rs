@@ -158,7 +158,8 @@ impl<I: Index> Engine<I> {
             self.local.queue.extend(scan.fresh.drain(..));
         }
         self.local.scan = Some(scan);
-        result
+        result?;
+        self.dispatch_hashes()
     }
 
     /// Walks what was found and what is known side by side, in path order.
