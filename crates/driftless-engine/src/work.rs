@@ -65,6 +65,8 @@ pub(crate) struct Work {
     pub(crate) staged: BTreeSet<ContentId>,
     /// Contents in the store of heads, and the paths that need each.
     pub(crate) stored: BTreeMap<ContentId, BTreeSet<RelPath>>,
+    /// Contents on their way into the store of heads, and by how many ways.
+    arriving: BTreeMap<ContentId, usize>,
     /// Needed paths whose content no connected device has.
     waiting: BTreeSet<RelPath>,
     /// Needed paths that failed, and when they may be tried again.
@@ -130,15 +132,30 @@ impl Work {
         }
     }
 
-    /// Notes that `path` needs `content` no more. Returns whether it was the
-    /// last to, so that the store of heads no longer counts as having it.
+    /// Notes that `path` needs `content` no more. Returns whether nothing does,
+    /// so that the store of heads no longer counts as having it. What is on
+    /// its way there stays, or it would be let go of as it arrives.
     pub(crate) fn disuse_stored(&mut self, content: ContentId, path: &RelPath) -> bool {
         let Some(users) = self.stored.get_mut(&content) else { return false };
-        let is_last = users.remove(path) && users.is_empty();
+        users.remove(path);
+        let is_last = users.is_empty() && !self.arriving.contains_key(&content);
         if is_last {
             self.stored.remove(&content);
         }
         is_last
+    }
+
+    fn expect_arrival(&mut self, content: ContentId) {
+        *self.arriving.entry(content).or_default() += 1;
+    }
+
+    fn end_arrival(&mut self, content: ContentId) {
+        if let Some(ways) = self.arriving.get_mut(&content) {
+            *ways -= 1;
+            if *ways == 0 {
+                self.arriving.remove(&content);
+            }
+        }
     }
 
     pub(crate) fn confirm(&mut self) {
@@ -152,6 +169,9 @@ impl Work {
     }
 
     pub(crate) fn push_step(&mut self, step: Step, record: FileRecord) {
+        if let Some(content) = displaced_head(&step) {
+            self.expect_arrival(content);
+        }
         self.busy.insert(step.path().clone(), Busy::Applying(Box::new(record)));
         self.ready.push(step);
     }
@@ -499,6 +519,7 @@ impl<I: Index> Engine<I> {
         let Some((content, size_bytes)) = record.content.file() else { return Ok(()) };
         if self.work.staged.contains(&content) {
             self.work.busy.insert(path.clone(), Busy::Keeping);
+            self.work.expect_arrival(content);
             self.effect(Effect::Keep { content, path });
             return Ok(());
         }
@@ -583,6 +604,10 @@ impl<I: Index> Engine<I> {
         let mut changed = false;
         for (step, outcome) in outcomes {
             let path = step.path().clone();
+            let arrived = displaced_head(&step);
+            if let Some(content) = arrived {
+                self.work.end_arrival(content);
+            }
             let record = match self.work.busy.remove(&path) {
                 Some(Busy::Applying(record)) => *record,
                 _ => continue,
@@ -598,6 +623,10 @@ impl<I: Index> Engine<I> {
                     self.step_done(&step, stat, record)?;
                 }
                 failed => self.step_failed(&step, failed)?,
+            }
+            if let Some(content) = arrived {
+                let entry = self.entry(&path)?;
+                self.let_go(&path, content, &entry);
             }
         }
         if changed {
@@ -647,12 +676,7 @@ impl<I: Index> Engine<I> {
             self.publish_synced(path, was_there, &record);
         }
         self.clear_problem(path.as_str());
-        self.store(path, &before, after)?;
-        if let Some(content) = displaced_head(step) {
-            let entry = self.entry(path)?;
-            self.let_go(path, content, &entry);
-        }
-        Ok(())
+        self.store(path, &before, after)
     }
 
     fn note_displaced(&mut self, path: &RelPath, displaced: &Displaced) {
@@ -784,6 +808,7 @@ impl<I: Index> Engine<I> {
     ) -> Result<(), I::Error> {
         self.work.busy.remove(&path);
         self.work.staged.remove(&content);
+        self.work.end_arrival(content);
         match result {
             Ok(()) => {
                 self.work.stored.entry(content).or_default().insert(path.clone());
