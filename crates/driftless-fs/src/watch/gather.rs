@@ -1,8 +1,8 @@
 //! Gathering hints until it is time to pass them on.
 //!
-//! A lone change goes on after a moment of quiet; while changes keep coming,
-//! the pauses between passing them on grow, so that a storm is scanned a few
-//! times rather than thousands. Memory is bounded: many changes in one
+//! A lone change goes on after a moment of quiet; while many changes keep
+//! coming, the pauses between passing them on grow, so that a storm is scanned
+//! a few times rather than thousands. A few changes never wait long. Memory is bounded: many changes in one
 //! directory become one scope, and too many altogether a full scan.
 
 use std::collections::{BTreeMap, HashMap};
@@ -20,8 +20,15 @@ const QUIET: Duration = Duration::from_millis(10);
 /// How long changes that keep coming are held back at first.
 const FIRST_HOLD: Duration = Duration::from_millis(200);
 
-/// The longest that changes are held back.
-const MAX_PAUSE: Duration = Duration::from_secs(2);
+/// The longest that a storm is held back.
+const MAX_PAUSE: Duration = Duration::from_millis(500);
+
+/// The longest that a few changes are held back, however often they come: to
+/// look at a few paths costs less than a person would wait.
+const SHORT_PAUSE: Duration = Duration::from_millis(40);
+
+/// Up to how many changed paths are a few.
+const FEW: usize = 64;
 
 /// Bursts that begin within this time of the last one are a storm.
 const STORM_GAP: Duration = Duration::from_millis(50);
@@ -145,7 +152,7 @@ impl Gather {
         if self.due_at().is_none_or(|due| now < due) {
             return None;
         }
-        self.pace(now);
+        self.pace(now, if self.is_overflown { usize::MAX } else { self.pending.len() });
         if std::mem::take(&mut self.is_overflown) {
             return Some(WatchEvent::Rescan);
         }
@@ -183,14 +190,15 @@ impl Gather {
     }
 
     /// Lets pauses grow during a storm, and shrink after it.
-    fn pace(&mut self, now: Instant) {
+    fn pace(&mut self, now: Instant, count: usize) {
         let gap = self
             .flushed
             .zip(self.first)
             .map(|(flushed, first)| first.saturating_duration_since(flushed));
         self.pause = match gap {
             Some(gap) if gap < STORM_GAP.max(self.pause) => {
-                (self.pause * 2).clamp(STORM_GAP, MAX_PAUSE)
+                let longest = if count > FEW { MAX_PAUSE } else { SHORT_PAUSE };
+                (self.pause * 2).clamp(QUIET, longest)
             }
             _ => Duration::ZERO,
         };
@@ -239,7 +247,24 @@ mod tests {
             gather.note(path(&format!("f{}", ms % 100)), false, now);
             passed += usize::from(gather.take(now, &rules).is_some());
         }
-        assert!((3..=16).contains(&passed), "{passed}");
+        assert!((3..=30).contains(&passed), "{passed}");
+    }
+
+    #[test]
+    fn a_few_changes_never_wait_long_however_often_they_come() {
+        let (_dir, rules) = rules();
+        let (mut gather, start) = (Gather::default(), Instant::now());
+        let mut changed = None;
+        for ms in (0..5_000).step_by(15) {
+            let now = start + Duration::from_millis(ms);
+            gather.note(path(&format!("f{}", ms % 7)), false, now);
+            let since = *changed.get_or_insert(now);
+            if gather.take(now, &rules).is_some() {
+                changed = None;
+            } else {
+                assert!(now - since <= FIRST_HOLD.max(SHORT_PAUSE * 2), "{:?}", now - since);
+            }
+        }
     }
 
     #[test]
@@ -267,8 +292,8 @@ mod tests {
         assert_eq!(gather.take(start + FIRST_HOLD, &rules), None);
         gather.note_closed(path("log"), start + FIRST_HOLD);
         assert!(gather.take(start + FIRST_HOLD + QUIET * 6, &rules).is_some());
-        gather.note_writing(path("log"), start + MAX_PAUSE);
-        let later = start + MAX_PAUSE + MAX_WRITING;
+        gather.note_writing(path("log"), start + MAX_WRITING);
+        let later = start + MAX_WRITING * 2;
         assert!(gather.take(later + FIRST_HOLD, &rules).is_some(), "but not for ever");
     }
 }
