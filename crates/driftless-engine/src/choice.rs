@@ -33,7 +33,10 @@ impl<I: Index> Engine<I> {
                     None => return Ok(()),
                 }
             }
-            Choice::With { content, size_bytes, level, mode, mtime_ns } => {
+            Choice::With { content, size_bytes, level, blocks, mode, mtime_ns } => {
+                if blocks.blocks().len() > 1 {
+                    self.index.put_block_list(content, &blocks)?;
+                }
                 self.work.stored.entry(content).or_default().insert(path.clone());
                 Content::File { content, size_bytes, level, mode, mtime_ns }
             }

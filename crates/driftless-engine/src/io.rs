@@ -117,6 +117,8 @@ pub enum Choice {
         size_bytes: u64,
         /// The block sizes used.
         level: Level,
+        /// Its blocks.
+        blocks: BlockList,
         /// Permission bits.
         mode: u16,
         /// The modification time in nanoseconds since 1970.

@@ -7,7 +7,8 @@
 use std::collections::BTreeSet;
 use std::fs::File;
 use std::io::Read as _;
-use std::os::unix::fs::{MetadataExt as _, PermissionsExt as _};
+use std::os::fd::OwnedFd;
+use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
@@ -16,10 +17,11 @@ use driftless_control::{ApiError, ErrorCode};
 use driftless_core::block::SINGLE_BLOCK_BYTES;
 use driftless_core::record::MODE_MASK;
 use driftless_core::{
-    BlockHash, Content, ContentId, DeviceId, Entry, Head, Index, Level, RelPath, Slot,
+    Block, BlockHash, BlockList, Content, ContentId, DeviceId, Entry, Head, Index, Level, RelPath,
+    Slot,
 };
 use driftless_engine::{Choice, Input};
-use driftless_fs::Root;
+use driftless_fs::{Root, StagedFile};
 use driftless_store::IndexError;
 use tokio::time::{Instant, sleep, timeout};
 
@@ -130,12 +132,11 @@ fn mode_of(entry: &Entry) -> Option<u16> {
 }
 
 /// Brings a file from elsewhere into the folder's store of heads, durably.
-///
-/// Only a file of one block: the engine learns no block list with a choice, and
-/// without one a longer content could not be taken out of the store again.
 fn take_in(root: &Root, path: &Path, mode: Option<u16>) -> Outcome<Choice> {
     let unreadable =
         |error: std::io::Error| because(&format!("{} cannot be read", path.display()), &error);
+    let untaken =
+        |error: &dyn std::error::Error| because("the file cannot be taken into the folder", error);
     if !path.is_absolute() {
         return Err(usage(format!("{} is not an absolute path", path.display())));
     }
@@ -144,30 +145,28 @@ fn take_in(root: &Root, path: &Path, mode: Option<u16>) -> Outcome<Choice> {
         return Err(usage(format!("{} is no file", path.display())));
     }
     let size_bytes = named.len();
-    if size_bytes > SINGLE_BLOCK_BYTES {
-        let message = format!("{} is over {} KiB", path.display(), SINGLE_BLOCK_BYTES >> 10);
-        return Err(refused(message).with_hint(
-            "put it in the place of the file in the folder, then keep the version of this device",
-        ));
-    }
     let file = File::open(path).map_err(unreadable)?;
     let level = Level::for_size(size_bytes, None);
-    let bytes = read_small(&file).map_err(unreadable)?;
+    let (content, blocks) = if size_bytes <= SINGLE_BLOCK_BYTES {
+        let bytes = read_small(&file).map_err(unreadable)?;
+        let content = ContentId::from_bytes(*BlockHash::of(&bytes).as_bytes());
+        driftless_fs::staging::stage_small(root, &content, &bytes)
+            .map_err(|error| untaken(&error))?;
+        (content, BlockList::single(content, size_bytes).unwrap_or_default())
+    } else {
+        stage_large(root, &file, path, size_bytes, level)?
+    };
     let after = file.metadata().map_err(unreadable)?;
     let stamp = |of: &std::fs::Metadata| (of.len(), of.mtime(), of.mtime_nsec(), of.ino());
     if stamp(&after) != stamp(&named) {
         return Err(failed(format!("{} changed while it was read", path.display()))
             .with_hint("close the program that writes it and try again"));
     }
-    let content = ContentId::from_bytes(*BlockHash::of(&bytes).as_bytes());
-    let untaken =
-        |error: &dyn std::error::Error| because("the file cannot be taken into the folder", error);
-    driftless_fs::staging::stage_small(root, &content, &bytes).map_err(|error| untaken(&error))?;
     driftless_fs::heads::keep(root, &content).map_err(|error| untaken(&error))?;
     let own_mode = u16::try_from(after.permissions().mode() & u32::from(MODE_MASK));
     let mtime_ns = after.mtime().saturating_mul(1_000_000_000).saturating_add(after.mtime_nsec());
     let mode = mode.unwrap_or(own_mode.unwrap_or(0o644));
-    Ok(Choice::With { content, size_bytes, level, mode, mtime_ns })
+    Ok(Choice::With { content, size_bytes, level, blocks, mode, mtime_ns })
 }
 
 /// Reads a file that is one block, and no more of one that grew meanwhile.
@@ -175,6 +174,39 @@ fn read_small(file: &File) -> std::io::Result<Vec<u8>> {
     let mut bytes = Vec::new();
     file.take(SINGLE_BLOCK_BYTES + 1).read_to_end(&mut bytes)?;
     Ok(bytes)
+}
+
+/// Reads the file twice, once for its blocks and once for their bytes: it may
+/// be far larger than memory.
+fn stage_large(
+    root: &Root,
+    file: &File,
+    path: &Path,
+    size_bytes: u64,
+    level: Level,
+) -> Outcome<(ContentId, BlockList)> {
+    let unread = |error: &dyn std::error::Error| {
+        because(&format!("{} cannot be read", path.display()), error)
+    };
+    let unstaged = |error: driftless_fs::StageError| {
+        because("the file cannot be taken into the folder", &error)
+    };
+    let descriptor: OwnedFd = file.try_clone().map_err(|error| unread(&error))?.into();
+    let blocks: Vec<Block> = driftless_fs::hash::blocks::blocks(&descriptor, size_bytes, level)
+        .map_err(|error| unread(&error))?;
+    let list = BlockList::new(blocks).map_err(|error| unread(&error))?;
+    let content = list.content_id();
+    let staged = StagedFile::begin(root, content, list.clone()).map_err(unstaged)?;
+    let places: Vec<_> = list.with_offsets().collect();
+    let mut bytes = Vec::new();
+    for index in staged.missing() {
+        let (offset, block) = places[index];
+        bytes.resize(block.len as usize, 0);
+        file.read_exact_at(&mut bytes, offset).map_err(|error| unread(&error))?;
+        staged.write_block(index, &bytes).map_err(unstaged)?;
+    }
+    staged.finish().map_err(unstaged)?;
+    Ok((content, list))
 }
 
 /// Waits until the conflict is over and the tree shows it, within bounds.

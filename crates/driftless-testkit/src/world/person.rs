@@ -114,6 +114,7 @@ impl World {
             content: blob.content,
             size_bytes: blob.bytes.len() as u64,
             level: Level::default(),
+            blocks: Default::default(),
             mode: 0o644,
             mtime_ns: self.devices[device].disk.clock_ns,
         };
