@@ -46,6 +46,9 @@ pub(crate) struct Local {
     leaving: BTreeMap<RelPath, Option<(RelPath, Stat)>>,
     /// New files to be read after the second look at what they may have been renamed from.
     awaiting_absence: BTreeMap<RelPath, (RelPath, Stat)>,
+    /// Paths that were directories and hold something else now; taken over once
+    /// the deletion of what was below them is written.
+    replaced: Vec<(RelPath, Observed)>,
     /// New paths that may be renamed from these confirmed absent ones.
     moving: BTreeMap<RelPath, RelPath>,
     /// Files to be read, in path order.
@@ -69,6 +72,8 @@ struct Scan {
     found_any: bool,
     vanished: Vec<(RelPath, Option<VanishedFile>)>,
     fresh: Vec<(RelPath, Stat)>,
+    /// Paths that were directories and hold something else now.
+    replaced: Vec<(RelPath, Observed)>,
     problems: BTreeSet<String>,
     covered: Vec<Option<RelPath>>,
     /// Something could not be looked at that may hold files to be synced.
@@ -100,6 +105,7 @@ impl Local {
         self.scan.is_some()
             || !self.leaving.is_empty()
             || !self.awaiting_absence.is_empty()
+            || !self.replaced.is_empty()
             || !self.queue.is_empty()
             || !self.hashing.is_empty()
             || !self.unstable.is_empty()
@@ -274,6 +280,13 @@ impl<I: Index> Engine<I> {
             self.set_ignored(path, &entry, false)?;
             entry = self.entry(path)?;
         }
+        let is_directory = |content: &Content| matches!(content, Content::Directory { .. });
+        if entry.present().is_some_and(|disk| is_directory(&disk.record.content))
+            && !matches!(observed, Observed::Directory(_))
+        {
+            scan.replaced.push((path.clone(), observed.clone()));
+            return Ok(());
+        }
         match diff(&entry, observed) {
             Change::Read(stat) => {
                 let is_new = entry.present().is_none();
@@ -401,6 +414,7 @@ impl<I: Index> Engine<I> {
         self.local.incomplete |= scan.incomplete;
         self.clear_covered_problems(&scan);
         self.match_renames(scan);
+        self.settle_replaced()?;
         self.forget_unstable();
         self.dispatch_hashes()
     }
@@ -455,6 +469,7 @@ impl<I: Index> Engine<I> {
                 None => drop(self.local.queue.insert(path, stat)),
             }
         }
+        self.local.replaced.extend(scan.replaced);
         if !scan.vanished.is_empty() {
             let paths = scan.vanished.into_iter().map(|(path, _)| path).collect();
             self.effect(Effect::ConfirmAbsent(paths));
@@ -508,7 +523,29 @@ impl<I: Index> Engine<I> {
             }
             self.take_over(&new, &entry, Change::Write(content, stat), Some(from))?;
         }
+        self.settle_replaced()?;
         self.dispatch_hashes()
+    }
+
+    /// Takes over what was put in the place of directories, once the deletion
+    /// of what was below them is written: whoever hears of the one has then
+    /// heard of the other.
+    fn settle_replaced(&mut self) -> Result<(), I::Error> {
+        if !self.local.leaving.is_empty() {
+            return Ok(());
+        }
+        for (path, observed) in std::mem::take(&mut self.local.replaced) {
+            if self.work.is_touching(&path) {
+                self.work.recheck(&path);
+                continue;
+            }
+            let entry = self.entry(&path)?;
+            match diff(&entry, &observed) {
+                Change::Read(stat) => drop(self.local.queue.insert(path, stat)),
+                change => self.take_over(&path, &entry, change, None)?,
+            }
+        }
+        Ok(())
     }
 
     /// Writes a deletion; returns what the path held, for the new path of a rename.

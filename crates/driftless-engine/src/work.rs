@@ -735,7 +735,22 @@ impl<I: Index> Engine<I> {
         else {
             return Ok(false);
         };
-        if !self.has_live_below(path, |inside| inside.present().is_some() && !inside.ignored)? {
+        let Some(shown) = entry.shown() else { return Ok(false) };
+        // Whoever put something else in the place of a directory has deleted
+        // what it knew inside, and tells of that too.
+        let replacer = match &shown.content {
+            Content::Tombstone { .. } => None,
+            _ => self.index.devices().into_iter().find(|(_, device)| *device == shown.device),
+        };
+        let is_unknown_to_replacer = |inside: &Entry| {
+            replacer.is_none_or(|(slot, _)| {
+                !inside.heads.iter().any(|head| head.holders.contains(slot))
+            })
+        };
+        let keeps = |inside: &Entry| {
+            inside.present().is_some() && !inside.ignored && is_unknown_to_replacer(inside)
+        };
+        if self.is_being_told() || !self.has_live_below(path, keeps)? {
             return Ok(false);
         }
         let mode = *mode;

@@ -61,8 +61,11 @@ impl From<Errno> for HashError {
     }
 }
 
-/// Reads the file at `path`, which is expected to be as `expected` says, and
-/// whose last version had the level `previous`.
+/// Reads the file at `path`, which is expected to be the one that `expected`
+/// says, and whose last version had the level `previous`.
+///
+/// It may have changed since, as a log does between any two looks; what counts
+/// is that it does not change while it is read.
 ///
 /// Needs up to 64 MiB of memory and a second thread for large files.
 pub fn hash_file(
@@ -75,9 +78,11 @@ pub fn hash_file(
         return Err(HashError::Unstable);
     }
     let fd = root.open_file(path)?;
-    if stat_of(&rustix::fs::fstat(&fd)?) != expected {
+    let before = stat_of(&rustix::fs::fstat(&fd)?);
+    if before.inode != expected.inode {
         return Err(HashError::Unstable);
     }
+    let expected = before;
     outwait_stamp(&expected);
     let hashed = hash_open(&fd, &expected, previous)?;
     let after = stat_of(&rustix::fs::fstat(&fd)?);
