@@ -16,7 +16,10 @@ fn random_worlds_keep_every_guarantee() {
     };
     let mut failed = 0;
     for seed in &seeds {
-        if let Err(failure) = run_random(*seed, 120) {
+        if let Err(failure) = run_random(
+            *seed,
+            std::env::var("DRIFTLESS_SIM_STEPS").ok().and_then(|n| n.parse().ok()).unwrap_or(120),
+        ) {
             failed += 1;
             eprintln!("{failure}");
         }

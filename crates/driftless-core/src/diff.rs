@@ -109,9 +109,9 @@ pub struct Writer {
     pub author: Author,
     /// Its clock, in milliseconds since 1970; shown, never decisive.
     pub now_ms: u64,
-    /// The last sequence of its index. The first version of a path counts from
-    /// there, so that a path that was deleted, forgotten and made again is
-    /// never taken for an earlier version of itself.
+    /// The last sequence of its index. Edits count above it, so that no count
+    /// of an author is ever used twice, not even for a path that was deleted,
+    /// forgotten and made again.
     pub last_sequence: Sequence,
 }
 
@@ -177,11 +177,7 @@ impl Writer {
         previous: Option<ContentId>,
         moved_from: Option<MovedFrom>,
     ) -> Option<FileRecord> {
-        let version = if seen.is_empty() {
-            VersionVector::first(author, self.last_sequence.0 + 1)?
-        } else {
-            seen.bumped(author)?
-        };
+        let version = seen.bumped(author, self.last_sequence.0)?;
         Some(FileRecord {
             version,
             content,

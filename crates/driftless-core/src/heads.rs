@@ -313,7 +313,7 @@ mod tests {
     #[test]
     fn a_deletion_is_lacked_only_by_who_has_said_to_have_the_file() {
         let of = |count, content| FileRecord {
-            version: VersionVector::first(Author(1), count).unwrap(),
+            version: VersionVector::new().bumped(Author(1), count).unwrap(),
             content,
             previous: None,
             device: DeviceId::from_bytes([0; 32]),

@@ -65,24 +65,17 @@ impl VersionVector {
         self.0.is_empty()
     }
 
-    /// This vector after one more edit by `author`; `None` once the counter or
-    /// the number of authors would pass its bound.
+    /// This vector after one more edit by `author`, counted above `floor`;
+    /// `None` once the counter or the number of authors would pass its bound.
     #[must_use]
-    pub fn bumped(&self, author: Author) -> Option<Self> {
+    pub fn bumped(&self, author: Author, floor: u64) -> Option<Self> {
+        let count = self.get(author).max(floor).checked_add(1)?;
         let mut counters = self.0.clone();
         match counters.binary_search_by_key(&author, |&(a, _)| a) {
-            Ok(index) if counters[index].1 < MAX_COUNTER && counters.len() <= MAX_AUTHORS => {
-                counters[index].1 += 1;
-            }
-            Err(index) if counters.len() < MAX_AUTHORS => counters.insert(index, (author, 1)),
-            _ => return None,
+            Ok(index) => counters[index].1 = count,
+            Err(index) => counters.insert(index, (author, count)),
         }
-        Some(Self(counters))
-    }
-
-    /// The vector of a first edit by `author`, counted as `count`; `None` out of bounds.
-    pub fn first(author: Author, count: u64) -> Option<Self> {
-        Self::from_counters(vec![(author, count)]).ok()
+        (count <= MAX_COUNTER && counters.len() <= MAX_AUTHORS).then_some(Self(counters))
     }
 
     /// The least vector that has seen all that either has.
@@ -176,8 +169,8 @@ mod tests {
         }
 
         #[test]
-        fn a_bump_dominates(a in vectors(), author in 0_u64..5) {
-            let bumped = a.bumped(Author(author)).unwrap();
+        fn a_bump_dominates(a in vectors(), author in 0_u64..5, floor in 0_u64..9) {
+            let bumped = a.bumped(Author(author), floor).unwrap();
             prop_assert_eq!(a.causal_cmp(&bumped), Some(Ordering::Less));
         }
     }
@@ -192,7 +185,7 @@ mod tests {
         );
         assert_eq!(VersionVector::from_counters(vec![(author, 0)]), Err(VersionError::Counter));
         let full = VersionVector::from_counters(vec![(author, MAX_COUNTER)]).unwrap();
-        assert_eq!(full.bumped(author), None);
+        assert_eq!(full.bumped(author, 0), None);
     }
 
     #[test]
@@ -201,6 +194,6 @@ mod tests {
         let joined = VersionVector::from_counters(of(1)).unwrap();
         let joined = joined.joined(&VersionVector::from_counters(of(101)).unwrap());
         assert!(joined.counters().len() > MAX_AUTHORS);
-        assert_eq!(joined.bumped(Author(1)), None);
+        assert_eq!(joined.bumped(Author(1), 0), None);
     }
 }

@@ -337,10 +337,11 @@ impl<I: Index> Engine<I> {
         if after.heads.is_empty() && after.disk.is_none() && !after.ignored {
             self.index.remove(path)?;
         } else {
-            // An author's counters stay within its sequences (see `Writer::last_sequence`).
+            // Each edit takes a sequence, so that the next one counts above it.
             let (author, last) = (self.index.identity().author, self.index.last_sequence());
-            let runs_ahead =
-                after.heads.iter().any(|head| head.record.version.get(author) > last.0);
+            let runs_ahead = after.heads.iter().any(|head| {
+                author.branches().any(|author| head.record.version.get(author) > last.0)
+            });
             let announce = runs_ahead || before.announced() != after.announced();
             self.index.put(path, &after, announce)?;
         }

@@ -113,7 +113,8 @@ impl<I: Index> Engine<I> {
                 && let Some(author) = authors.next()
             {
                 let others = old.branches().fold(record.version.clone(), |v, a| v.without(a));
-                record.version = others.bumped(author).unwrap_or(record.version);
+                let floor = self.index.last_sequence().0;
+                record.version = others.bumped(author, floor).unwrap_or(record.version);
                 if let Some(disk) = after.disk.as_mut().filter(|disk| disk.record == head.record) {
                     disk.record = record.clone();
                 }

@@ -142,6 +142,9 @@ impl World {
 
     /// Deletes the index of a device, which is restarted with a new one (P8).
     pub fn lose_index(&mut self, device: usize) {
+        if !self.is_remembered_elsewhere(device) {
+            return;
+        }
         self.crash(device);
         let epoch = Epoch(self.random.number());
         let this = &mut self.devices[device];
@@ -162,6 +165,9 @@ impl World {
 
     /// Puts the copy of the index back (P9). Nothing without a copy.
     pub fn restore_index(&mut self, device: usize) {
+        if !self.is_remembered_elsewhere(device) {
+            return;
+        }
         let Some(backup) = self.devices[device].backup.take() else { return };
         self.crash(device);
         let this = &mut self.devices[device];
@@ -171,6 +177,19 @@ impl World {
         self.ledger.forget(device);
         self.note(format_args!("{device} has an old index"));
         self.start(device);
+    }
+
+    /// Whether `device` may forget: not while another was rolled back, which
+    /// nobody might be left to tell. Nor may another be rolled back to a time
+    /// before this.
+    fn is_remembered_elsewhere(&mut self, device: usize) -> bool {
+        let mut others: Vec<_> = self.devices.iter_mut().collect();
+        others.remove(device);
+        if others.iter().any(|other| other.rolled_back_to.is_some()) {
+            return false;
+        }
+        others.iter_mut().for_each(|other| other.backup = None);
+        true
     }
 
     /// Puts an input into a device's inbox.
