@@ -707,6 +707,10 @@ impl<I: Index> Engine<I> {
                 }
                 self.work.pending.insert(path);
             }
+            Outcome::NoParent if matches!(step, Step::Remove { .. }) => {
+                self.effect(Effect::Rescan(vec![path.clone()]));
+                self.park(path);
+            }
             Outcome::NoParent => {
                 self.park(path.clone());
                 self.revive_parent(&path)?;
@@ -778,8 +782,7 @@ impl<I: Index> Engine<I> {
         });
         if is_own_idea && !self.has_live_below(path, |_| true)? {
             // It was to be brought back for something that is gone since.
-            let shown = entry.shown().cloned();
-            return self.forget_heads(path, &entry, |record| Some(record) == shown.as_ref());
+            return self.write_off(path, &entry);
         }
         let before = self.entry(&parent)?;
         let is_directory =
@@ -794,6 +797,18 @@ impl<I: Index> Engine<I> {
         let mut after = before.clone();
         after.heads.learn(Head { record, holders: HolderSet::default() });
         self.store(&parent, &before, after)
+    }
+
+    /// Deletes a directory that was to be brought back and never was.
+    fn write_off(&mut self, path: &RelPath, before: &Entry) -> Result<(), I::Error> {
+        let Some(record) = before.shown().cloned() else { return Ok(()) };
+        let idea = OnDisk { record, stat: Stat::default(), local: false };
+        let entry = Entry { disk: Some(idea), ..before.clone() };
+        let gone = Content::Tombstone { moved_to: None };
+        let Some(record) = self.writer().edit(&entry, gone, None) else { return Ok(()) };
+        let mut after = before.clone();
+        after.write(record);
+        self.store(path, before, after)
     }
 
     /// Whether anything live that `counts` is known below `path`.

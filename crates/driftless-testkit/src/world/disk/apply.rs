@@ -78,6 +78,7 @@ impl Disk {
                     return Outcome::Applied(None);
                 }
                 match self.check(path, precondition) {
+                    Some(Outcome::NoParent) => Outcome::Stale,
                     Some(refusal) => refusal,
                     None => {
                         self.displace(path, displaced);
