@@ -83,16 +83,31 @@ impl Neighbourhood {
         self.changed.notified()
     }
 
+    /// Who is near. A device that announces itself anew is heard under two
+    /// names until the old one lapses, but at one address.
     pub(crate) fn list(&self, registry: &Registry) -> Vec<Nearby> {
         let devices = registry.devices();
-        let sightings = self.lock();
-        let nearby = sightings.values().map(|sighting| Nearby {
-            name: sighting.name.clone(),
-            addresses: sighting.addresses.clone(),
-            pairing: sighting.name.is_some(),
-            device: sighting.device_of(&devices),
-        });
-        nearby.collect()
+        let mut list: Vec<Nearby> = Vec::new();
+        for sighting in self.lock().values() {
+            let is_at = |other: &Nearby| {
+                other.addresses.iter().any(|address| sighting.addresses.contains(address))
+            };
+            let device = sighting.device_of(&devices);
+            match list.iter_mut().find(|other| is_at(other)) {
+                Some(other) => {
+                    other.name = other.name.take().or_else(|| sighting.name.clone());
+                    other.pairing |= sighting.name.is_some();
+                    other.device = other.device.or(device);
+                }
+                None => list.push(Nearby {
+                    name: sighting.name.clone(),
+                    addresses: sighting.addresses.clone(),
+                    pairing: sighting.name.is_some(),
+                    device,
+                }),
+            }
+        }
+        list
     }
 
     /// Passes addresses of allowed devices on to their diallers.
@@ -333,4 +348,26 @@ fn announcement(shared: &Shared) -> Result<ServiceInfo, DiscoveryError> {
     // Random names do not collide, and probing would cost most of a second.
     service.set_requires_probe(false);
     Ok(service)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_device_that_announces_itself_anew_is_one_device() {
+        let neighbourhood = Neighbourhood::default();
+        let hear = |fullname: &str, name: Option<&str>, address: &str| {
+            let (nonce, tag) = ([7; NONCE_BYTES], [7; TAG_BYTES]);
+            let addresses = vec![address.parse().unwrap()];
+            let sighting = Sighting { nonce, tag, name: name.map(str::to_owned), addresses };
+            neighbourhood.lock().insert(fullname.to_owned(), sighting);
+        };
+        hear("before", Some("ada"), "10.0.0.1:22100");
+        hear("now", Some("ada"), "10.0.0.1:22100");
+        hear("another", None, "10.0.0.1:22101");
+        let list = neighbourhood.list(&Registry::new(DeviceId::from_bytes([0; 32])));
+        let names: Vec<_> = list.iter().map(|nearby| nearby.name.as_deref()).collect();
+        assert_eq!(names, [None, Some("ada")]);
+    }
 }
