@@ -58,11 +58,9 @@ pub enum DecodeError {
 /// Encodes a message. It fits a frame as long as its parts keep to the bounds
 /// above and an index update was filled with [`path_update_bytes`] in mind.
 pub fn encode(message: &Message) -> Vec<u8> {
-    use wire::control_frame::Body;
+    use wire::frame::Body;
     let body = match message {
-        Message::IndexUpdate(update) => {
-            return wire::IndexFrame { update: Some(update_to_wire(update)) }.encode_to_vec();
-        }
+        Message::IndexUpdate(update) => Body::Update(update_to_wire(update)),
         Message::Hello(hello) => Body::Hello(wire::Hello {
             version: hello.version,
             device_name: hello.device_name.clone(),
@@ -77,7 +75,7 @@ pub fn encode(message: &Message) -> Vec<u8> {
             sequence: received.sequence.0,
         }),
     };
-    wire::ControlFrame { body: Some(body) }.encode_to_vec()
+    wire::Frame { body: Some(body) }.encode_to_vec()
 }
 
 /// How many bytes a path takes up in an index update, at most.
@@ -85,11 +83,12 @@ pub fn path_update_bytes(update: &PathUpdate) -> usize {
     path_to_wire(update).encoded_len() + 8
 }
 
-/// Reads a frame of the control stream.
-pub fn decode_control(frame: &[u8]) -> Result<Message, DecodeError> {
-    use wire::control_frame::Body;
+/// Reads a frame.
+pub fn decode(frame: &[u8]) -> Result<Message, DecodeError> {
+    use wire::frame::Body;
     check(frame.len() <= MAX_FRAME_BYTES, "the frame")?;
-    Ok(match wire::ControlFrame::decode(frame)?.body.ok_or(DecodeError::Missing("a body"))? {
+    Ok(match wire::Frame::decode(frame)?.body.ok_or(DecodeError::Missing("a body"))? {
+        Body::Update(update) => Message::IndexUpdate(update_from_wire(update)?),
         Body::Hello(hello) => {
             check(hello.device_name.len() <= 64 && hello.program.len() <= 64, "a name")?;
             let plain = |text: String| text.chars().filter(|c| !c.is_control()).collect();
@@ -113,21 +112,17 @@ pub fn decode_control(frame: &[u8]) -> Result<Message, DecodeError> {
     })
 }
 
-/// Reads a frame of the index stream.
-pub fn decode_index(frame: &[u8]) -> Result<Message, DecodeError> {
-    check(frame.len() <= MAX_FRAME_BYTES, "the frame")?;
-    let update =
-        wire::IndexFrame::decode(frame)?.update.ok_or(DecodeError::Missing("an update"))?;
+fn update_from_wire(update: wire::IndexUpdate) -> Result<IndexUpdate, DecodeError> {
     check(update.paths.len() <= MAX_UPDATE_PATHS, "the number of paths")?;
     check(update.after <= update.upto, "a sequence")?;
-    Ok(Message::IndexUpdate(IndexUpdate {
+    Ok(IndexUpdate {
         folder: folder_id(&update.folder)?,
         epoch: Epoch(update.epoch),
         after: Sequence(update.after),
         upto: Sequence(update.upto),
         more: update.more,
         paths: update.paths.into_iter().map(path_from_wire).collect::<Result<_, _>>()?,
-    }))
+    })
 }
 
 /// Encodes the header of a request.

@@ -9,9 +9,9 @@ use crate::message::{Hello, Message, PROTOCOL_VERSION};
 /// Which stream a frame travels on.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub enum Channel {
-    /// Small messages that must not wait.
+    /// Acknowledgements, which must not wait.
     Control,
-    /// Index updates.
+    /// The greeting, folders and indexes, each of which builds on what came before.
     Index,
 }
 
@@ -49,13 +49,15 @@ impl Session {
         channel: Channel,
         frame: &[u8],
     ) -> Result<Message, SessionError> {
-        let message = match channel {
-            Channel::Control => codec::decode_control(frame)?,
-            Channel::Index => codec::decode_index(frame)?,
-        };
+        let message = codec::decode(frame)?;
         match (&message, self.greeted) {
+            (message, _) if Self::channel_of(message) != channel => {
+                return Err(SessionError::Order);
+            }
+            // The streams do not wait for each other.
+            (Message::Received(_), _) => {}
             (Message::Hello(Hello { version, .. }), false) if *version == PROTOCOL_VERSION => {
-                self.greeted = true
+                self.greeted = true;
             }
             (Message::Hello(Hello { version, .. }), false) => {
                 return Err(SessionError::Version(*version));
@@ -68,11 +70,14 @@ impl Session {
 
     /// The frame of a message, and which stream it travels on.
     pub fn frame(message: &Message) -> (Channel, Vec<u8>) {
-        let channel = match message {
-            Message::IndexUpdate(_) => Channel::Index,
-            Message::Hello(_) | Message::Folders(_) | Message::Received(_) => Channel::Control,
-        };
-        (channel, codec::encode(message))
+        (Self::channel_of(message), codec::encode(message))
+    }
+
+    fn channel_of(message: &Message) -> Channel {
+        match message {
+            Message::Hello(_) | Message::Folders(_) | Message::IndexUpdate(_) => Channel::Index,
+            Message::Received(_) => Channel::Control,
+        }
     }
 }
 
@@ -93,19 +98,16 @@ mod tests {
     fn the_greeting_comes_first_and_once() {
         let folders = Session::frame(&Message::Folders(Vec::new())).1;
         let mut session = Session::new();
-        assert!(matches!(
-            session.handle_frame(Channel::Control, &folders),
-            Err(SessionError::Order)
-        ));
-        assert!(session.handle_frame(Channel::Control, &hello(PROTOCOL_VERSION)).is_ok());
-        assert!(session.handle_frame(Channel::Control, &folders).is_ok());
-        let again = session.handle_frame(Channel::Control, &hello(PROTOCOL_VERSION));
+        assert!(matches!(session.handle_frame(Channel::Index, &folders), Err(SessionError::Order)));
+        assert!(session.handle_frame(Channel::Index, &hello(PROTOCOL_VERSION)).is_ok());
+        assert!(session.handle_frame(Channel::Index, &folders).is_ok());
+        let again = session.handle_frame(Channel::Index, &hello(PROTOCOL_VERSION));
         assert!(matches!(again, Err(SessionError::Order)));
     }
 
     #[test]
     fn another_version_is_named() {
-        let result = Session::new().handle_frame(Channel::Control, &hello(99));
+        let result = Session::new().handle_frame(Channel::Index, &hello(99));
         assert!(matches!(result, Err(SessionError::Version(99))));
     }
 }
