@@ -28,7 +28,9 @@ pub struct Stat {
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct OnDisk {
     /// The version that the tree holds. Where `local` is set, its content is
-    /// what is on disk, and its version the one that was changed locally.
+    /// what is on disk, and its version the one that was changed locally. Where
+    /// its version is empty, it is none: a head's data, found with another mode
+    /// or time, which are yet to be set.
     pub record: FileRecord,
     /// As last observed.
     pub stat: Stat,
@@ -67,6 +69,7 @@ impl Entry {
             .map(|head| &head.record)
             .collect();
         if let Some(disk) = self.disk.as_ref().filter(|disk| !disk.local && !self.ignored)
+            && !disk.record.version.is_empty()
             && !held.contains(&&disk.record)
         {
             held.push(&disk.record);

@@ -4,7 +4,7 @@ use driftless_core::index::Flag;
 use driftless_core::plan::{Precondition, Reason};
 use driftless_core::{
     Content, DeviceId, Displaced, Entry, FileRecord, Head, HolderSet, Index, OnDisk, Problem,
-    ProblemCode, RelPath, Slot, Stat, Step,
+    ProblemCode, RelPath, Slot, Step,
 };
 
 use crate::engine::{Engine, Mode};
@@ -214,22 +214,5 @@ impl<I: Index> Engine<I> {
         let step =
             Step::Remove { path: path.clone(), precondition: Precondition::of(entry), displaced };
         self.work.push_step(step, record);
-    }
-
-    /// Has the mode and time of a file set whose data is already right.
-    pub(crate) fn touch(&mut self, path: &RelPath, record: &FileRecord, stat: Stat) {
-        let (path, precondition) = (path.clone(), Precondition::Unchanged(stat));
-        let step = match record.content {
-            Content::File { mode, mtime_ns, .. } => {
-                Step::Touch { path, mode, mtime_ns, precondition }
-            }
-            Content::Directory { mode } => {
-                let displaced =
-                    Displaced::History { by: record.device, reason: Reason::Overwritten };
-                Step::Directory { path, mode, precondition, displaced }
-            }
-            Content::Symlink { .. } | Content::Tombstone { .. } => return,
-        };
-        self.work.push_step(step, record.clone());
     }
 }

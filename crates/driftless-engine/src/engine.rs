@@ -7,7 +7,7 @@ use driftless_core::diff::Writer;
 use driftless_core::plan::Reason;
 use driftless_core::{
     Content, ContentId, Cursor, DeviceId, Entry, FileRecord, FolderId, Index, Problem, RelPath,
-    Totals,
+    Totals, VersionVector,
 };
 
 use driftless_proto::Seen;
@@ -304,15 +304,22 @@ impl<I: Index> Engine<I> {
         self.problems.keys().cloned().collect()
     }
 
-    /// Brings what an entry claims in line with what it has: the tree takes on
-    /// the shown version where it already looks like it, and the heads that
-    /// are held here are marked.
+    /// Brings what an entry claims in line with what it has: a local change of
+    /// a receive-only folder that is the folder's own data is none, the tree
+    /// takes on the shown version where it already looks like it, and the heads
+    /// that are held here are marked.
     pub(crate) fn settle(&self, entry: &mut Entry) {
         if let (Some(shown), Some(disk)) = (entry.shown().cloned(), entry.disk.as_mut())
-            && disk.record.content.matches(&shown.content)
+            && disk.record.content.is_same_data(&shown.content)
         {
-            disk.record = shown;
-            disk.local = false;
+            if disk.record.content.matches(&shown.content) {
+                disk.record = shown;
+                disk.local = false;
+            } else if disk.local {
+                let content = disk.record.content.clone();
+                disk.record = FileRecord { version: VersionVector::new(), content, ..shown };
+                disk.local = false;
+            }
         }
         let stored = &self.work.stored;
         entry.refresh_held(|record| {
@@ -346,7 +353,6 @@ impl<I: Index> Engine<I> {
             self.index.put(path, &after, announce)?;
         }
         self.note_need(path, &after);
-        self.adopt_local(path, &after);
         match (before.heads.is_conflict(), after.heads.is_conflict()) {
             (false, true) => self.publish(Event::ConflictOpened(path.clone())),
             (true, false) => self.publish(Event::ConflictResolved(path.clone())),
@@ -359,18 +365,6 @@ impl<I: Index> Engine<I> {
             self.let_go(path, content, &after);
         }
         Ok(())
-    }
-
-    /// A local change of a receive-only folder that turns out to be the folder's
-    /// own data needs only its mode and time set.
-    fn adopt_local(&mut self, path: &RelPath, entry: &Entry) {
-        if let (Some(shown), Some(disk)) =
-            (entry.shown(), entry.disk.as_ref().filter(|disk| disk.local))
-            && shown.content.is_same_data(&disk.record.content)
-            && !self.work.is_touching(path)
-        {
-            self.touch(path, shown, disk.stat);
-        }
     }
 
     /// Lets go of `content` in the store of heads once `path`, of which `entry`

@@ -266,6 +266,8 @@ pub enum Effect {
         /// Why.
         reason: Reason,
     },
+    /// Throw away what is staged of a content that nobody wants any more.
+    Discard(ContentId),
     /// Tell whoever listens.
     Publish(Event),
 }

@@ -12,7 +12,7 @@ use driftless_core::diff::{Change, Observed, diff, mode_of};
 use driftless_core::index::Flag;
 use driftless_core::{
     Content, ContentId, Entry, FileRecord, Index, MovedFrom, OnDisk, Problem, ProblemCode, RelPath,
-    ScanBatch, Stat,
+    ScanBatch, Stat, VersionVector,
 };
 
 use crate::engine::{Engine, Mode};
@@ -320,13 +320,12 @@ impl<I: Index> Engine<I> {
                 }
             }
             Change::Adopt(record, stat) => {
-                let touch = needs_touch(&record.content, &stat);
-                after.disk = Some(OnDisk { record: record.clone(), stat, local: false });
-                self.store(path, entry, after)?;
-                if touch && self.config.mode != Mode::SendOnly {
-                    self.touch(path, &record, stat);
-                }
-                return Ok(());
+                let content = as_found(&record.content, &stat);
+                // A send-only device does not mind another's mode and time.
+                let is_exact = content == record.content || self.config.mode == Mode::SendOnly;
+                let found = FileRecord { version: VersionVector::new(), content, ..record.clone() };
+                let record = if is_exact { record } else { found };
+                after.disk = Some(OnDisk { record, stat, local: false });
             }
             Change::Write(content, stat) => {
                 let Some(disk) = self.written(path, entry, content, stat, moved_from) else {
@@ -742,13 +741,13 @@ impl<I: Index> Engine<I> {
     }
 }
 
-/// Whether a path that holds the right data still needs its mode or time set.
-fn needs_touch(content: &Content, stat: &Stat) -> bool {
-    match content {
-        Content::File { mode, mtime_ns, .. } => {
-            *mode != mode_of(stat) || *mtime_ns != stat.mtime_ns
-        }
-        Content::Directory { mode } => *mode != mode_of(stat),
-        Content::Symlink { .. } | Content::Tombstone { .. } => false,
+/// The content with the mode and time that were found.
+fn as_found(content: &Content, stat: &Stat) -> Content {
+    let mut content = content.clone();
+    match &mut content {
+        Content::File { mode, mtime_ns, .. } => (*mode, *mtime_ns) = (mode_of(stat), stat.mtime_ns),
+        Content::Directory { mode } => *mode = mode_of(stat),
+        Content::Symlink { .. } | Content::Tombstone { .. } => {}
     }
+    content
 }

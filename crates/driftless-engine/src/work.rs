@@ -231,7 +231,9 @@ impl<I: Index> Engine<I> {
             work.held.remove(path);
             work.waiting.remove(path);
             work.large_waiting.remove(path);
-            work.parked.remove(path);
+            if work.parked.remove(path).is_some() {
+                self.clear_problem(path.as_str());
+            }
             return;
         }
         if work.pending.len() < PENDING {
@@ -254,7 +256,19 @@ impl<I: Index> Engine<I> {
             self.plan_removals()?;
         }
         self.flush();
+        self.discard_unwanted();
         Ok(())
+    }
+
+    /// Once nothing is in progress, what is still staged has no taker.
+    fn discard_unwanted(&mut self) {
+        let work = &self.work;
+        let is_idle = work.busy.is_empty() && work.pending.is_empty() && work.parked.is_empty();
+        if is_idle && work.ready.is_empty() && !work.applying && work.fetching.is_empty() {
+            for content in std::mem::take(&mut self.work.staged) {
+                self.effect(Effect::Discard(content));
+            }
+        }
     }
 
     fn plan_pending(&mut self) -> Result<(), I::Error> {
@@ -569,8 +583,18 @@ impl<I: Index> Engine<I> {
         } else {
             self.work.small_bytes = self.work.small_bytes.saturating_sub(fetching.size_bytes);
         }
+        let mut is_wanted = false;
         for path in &fetching.paths {
             self.work.busy.remove(path);
+            is_wanted |= files_of(&self.entry(path)?).any(|wanted| wanted == content);
+        }
+        if !is_wanted {
+            self.effect(Effect::Discard(content));
+            for path in fetching.paths {
+                let entry = self.entry(&path)?;
+                self.note_need(&path, &entry);
+            }
+            return Ok(());
         }
         match result {
             Ok(fetched) => {

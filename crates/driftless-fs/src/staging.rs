@@ -23,7 +23,7 @@ mod recover;
 
 pub(crate) use local::open_place;
 pub use local::{LocalBlock, LocalPlace, LocalSource};
-pub use recover::{Recovered, recover};
+pub use recover::{Recovered, discard, recover};
 
 /// Why content could not be staged.
 #[derive(Debug, thiserror::Error)]

@@ -42,6 +42,10 @@ const BLIND_RESCAN_MS: u64 = 60_000;
 /// How many of the watcher's reports wait.
 const WATCH_EVENTS: usize = 64;
 
+/// After how long a folder that is still being read is introduced to devices
+/// all the same, in milliseconds.
+const INTRODUCE_MS: u64 = 10_000;
+
 /// How often history is thinned out, in milliseconds.
 const EXPIRE_MS: u64 = 3_600_000;
 
@@ -54,6 +58,7 @@ pub(super) struct Actor {
     open: Option<Open>,
     openings: u64,
     retry_at_ms: Option<u64>,
+    introduce_at_ms: u64,
     rescan_at_ms: u64,
     expire_at_ms: u64,
 }
@@ -88,6 +93,7 @@ impl Actor {
             open: None,
             openings,
             retry_at_ms,
+            introduce_at_ms: 0,
             rescan_at_ms: 0,
             expire_at_ms: 0,
         }
@@ -187,8 +193,10 @@ impl Actor {
         });
         open.scanner.request(None);
         let number = self.openings;
+        self.introduce_at_ms = now_ms().saturating_add(INTRODUCE_MS);
         self.view.send_modify(|view| {
             view.phase = Phase::Open(number);
+            view.introduced = false;
             view.watch_problem = None;
         });
         let members = members_of(&self.config, self.hub.device);
@@ -308,6 +316,7 @@ impl Actor {
             }
             Effect::ConfirmAbsent(paths) => open.disk.push(Job::ConfirmAbsent(paths)),
             Effect::Apply(steps) => open.disk.push(Job::Apply(steps)),
+            Effect::Discard(content) => open.disk.push(Job::Discard(content)),
             Effect::Keep { content, path } => open.disk.push(Job::Keep { content, path }),
             Effect::Release { content, path, by, reason } => {
                 let twin = match open.engine.locate(&path, content) {
@@ -476,13 +485,20 @@ impl Actor {
             view.phase = Phase::Open(number);
         });
         self.hub.folder_state(&self.config.id);
+        let is_known = self.view.borrow().scans_ended > 0 && !scanning;
+        if !self.view.borrow().introduced && (is_known || now_ms() >= self.introduce_at_ms) {
+            self.view.send_modify(|view| view.introduced = true);
+            self.hub.folders_changed();
+        }
     }
 
     /// Says when the folder next wants a tick, so that an idle one sleeps.
     fn schedule_tick(&self) {
         let at = match &self.open {
             None => self.retry_at_ms.unwrap_or(u64::MAX),
-            Some(open) if open.engine.wants_tick() => now_ms() + RETRY_MS,
+            Some(open) if open.engine.wants_tick() || !self.view.borrow().introduced => {
+                now_ms() + RETRY_MS
+            }
             Some(_) => self.rescan_at_ms.min(self.expire_at_ms),
         };
         self.shared.tick_at_ms.store(at, Ordering::Relaxed);

@@ -22,6 +22,7 @@ const QUEUE: usize = 65_536;
 pub(super) enum Job {
     Apply(Vec<Step>),
     ConfirmAbsent(Vec<RelPath>),
+    Discard(ContentId),
     Keep {
         content: ContentId,
         path: RelPath,
@@ -92,6 +93,12 @@ fn carry_out(root: &Root, rules: &mut Ignore, job: Job) -> Vec<Input> {
             vec![Input::Absences(
                 looked.into_iter().map(|(path, absence)| (path, absence_of(absence))).collect(),
             )]
+        }
+        Job::Discard(content) => {
+            if let Err(error) = driftless_fs::staging::discard(root, content) {
+                tracing::warn!(%error, "something unwanted stays in the staging area");
+            }
+            Vec::new()
         }
         Job::Keep { content, path } => {
             let result = driftless_fs::heads::keep(root, &content)

@@ -36,7 +36,17 @@ pub(super) async fn fetch(context: &Context, job: FetchJob) -> Result<Fetched, F
     let file = begin(context, &job, list.clone()).await?;
     let missing = file.missing();
     if !missing.is_empty() {
-        receive(context, &job, &file, stretches(&list, &missing)).await?;
+        let received = match has_room(context, &list, &missing) {
+            true => receive(context, &job, &file, stretches(&list, &missing)).await,
+            false => Err(fetch_error(&job.path, &StageError::DiskFull)),
+        };
+        if let Err(error) = received {
+            if let (FetchError::Local(_), Some(file)) = (&error, Arc::into_inner(file)) {
+                // What cannot be completed should not keep the disk full.
+                let _ = tokio::task::spawn_blocking(move || file.discard()).await;
+            }
+            return Err(error);
+        }
     }
     let path = job.path.clone();
     let sealed = tokio::task::spawn_blocking(move || match Arc::into_inner(file) {
@@ -46,6 +56,17 @@ pub(super) async fn fetch(context: &Context, job: FetchJob) -> Result<Fetched, F
     sealed.await.map_err(|_| FetchError::NotAvailable)??;
     let is_news = !is_known && list.blocks().len() > 1;
     Ok(Fetched { blocks: is_news.then_some(list) })
+}
+
+/// Whether the disk has room for the missing blocks.
+fn has_room(context: &Context, list: &BlockList, missing: &[usize]) -> bool {
+    let blocks = list.blocks();
+    let bytes: u64 = missing
+        .iter()
+        .filter_map(|&index| blocks.get(index))
+        .map(|block| u64::from(block.len))
+        .sum();
+    context.root.free_space().is_ok_and(|free| bytes <= free)
 }
 
 /// Opens the staged file and fills it with what this device has.

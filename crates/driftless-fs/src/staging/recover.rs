@@ -7,7 +7,7 @@
 use driftless_core::block::SINGLE_BLOCK_BYTES;
 use driftless_core::{ContentId, Level, Stat};
 use rustix::fs::{AtFlags, FileType, OFlags};
-use rustix::io::Result;
+use rustix::io::{Errno, Result};
 
 use super::open_staging;
 use crate::beneath::{DIRECTORY, lstat, open_beneath};
@@ -58,6 +58,24 @@ pub fn recover(
         rustix::fs::fsync(root.staging())?;
     }
     Ok(recovered)
+}
+
+/// Throws away what is staged of `content`, whole or in part. Something else
+/// that has its name goes to history.
+///
+/// # Errors
+///
+/// The staging area or history cannot be used.
+pub fn discard(root: &Root, content: ContentId) -> std::io::Result<()> {
+    for name in [content.to_string(), format!("{content}.part")] {
+        match fate(root, &name, &mut |_| false) {
+            Err(Errno::NOENT) | Ok(Fate::Keep) => {}
+            Err(errno) => return Err(errno.into()),
+            Ok(Fate::Remove(flags)) => rustix::fs::unlinkat(root.staging(), &name, flags)?,
+            Ok(Fate::Rescue) => history::rescue(root, root.staging(), &name)?,
+        }
+    }
+    Ok(())
 }
 
 enum Fate {

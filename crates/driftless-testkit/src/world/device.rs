@@ -295,6 +295,9 @@ impl World {
             Effect::Release { content, path, .. } => {
                 self.add_chore(device, Chore::Release { content, path });
             }
+            Effect::Discard(content) => {
+                self.devices[device].disk.now.staging.remove(&content);
+            }
             Effect::Publish(_) => {}
         }
     }

@@ -15,6 +15,7 @@ pub(crate) struct Frame {
     connection: u64,
     from: usize,
     channel: Channel,
+    is_update: bool,
     bytes: Vec<u8>,
     claims: Vec<Claim>,
 }
@@ -29,10 +30,6 @@ pub(crate) struct Connection {
 #[derive(Debug, Default)]
 struct End {
     session: Session,
-    /// The other end has named its folders.
-    is_introduced: bool,
-    /// The index stream is not read before the other end has named its folders.
-    early: Vec<Frame>,
     /// When the last frame arrives here, by stream.
     last_us: [u64; 2],
 }
@@ -177,7 +174,8 @@ impl World {
         let last = &mut end.last_us[usize::from(channel == Channel::Index)];
         *last = at.max(*last + 1);
         let delay = *last - self.now_us;
-        let frame = Frame { connection: id, from, channel, bytes, claims };
+        let is_update = matches!(message, Message::IndexUpdate(_));
+        let frame = Frame { connection: id, from, channel, is_update, bytes, claims };
         self.schedule(to, delay, Event::Frame(frame));
     }
 
@@ -205,20 +203,9 @@ impl World {
         }
         let hash = blake3::hash(&frame.bytes);
         self.note(format_args!("{device} hears {from}: {}", hash.to_hex()));
-        let is_introduced = |end: &mut End| end.is_introduced;
-        if frame.channel == Channel::Index && !self.end(device, from).is_some_and(is_introduced) {
-            if let Some(end) = self.end(device, from) {
-                end.early.push(frame);
-            }
-            return;
-        }
-        let repeats = self.faults && frame.channel == Channel::Index && self.random.chance(10);
+        let is_repeated = self.faults && frame.is_update && self.random.chance(10);
         self.hear(device, &frame);
-        if repeats {
-            self.hear(device, &frame);
-        }
-        let Some(end) = self.end(device, from).filter(|end| end.is_introduced) else { return };
-        for frame in std::mem::take(&mut end.early) {
+        if is_repeated {
             self.hear(device, &frame);
         }
     }
@@ -234,7 +221,6 @@ impl World {
             Message::Hello(_) => {}
             Message::Folders(states) => {
                 let Some(state) = states.into_iter().next() else { return };
-                end.is_introduced = true;
                 let spare = Epoch(self.random.number());
                 self.tell(device, Input::Connected { device: other, state, spare });
             }
