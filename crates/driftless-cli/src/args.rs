@@ -129,7 +129,7 @@ pub(crate) enum Device {
         #[arg(value_name = "N")]
         name: String,
     },
-    /// Keep a device away for now.
+    /// Keep a device away until it is resumed.
     Pause {
         #[arg(value_name = "D")]
         device: String,

@@ -2,6 +2,7 @@
 //! says, which folders run, who is connected, and what happened.
 
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -315,11 +316,10 @@ impl Hub {
             if is_known || is_declined || offers.len() >= MAX_OFFERS {
                 continue;
             }
-            let key = (id.clone(), device);
-            if !offers.contains_key(&key) {
+            if let Entry::Vacant(place) = offers.entry((id.clone(), device)) {
                 let offer = Offer { label: state.label.clone(), offered_at_ms: now_ms() };
                 let view = views::offer_of(self, id, device, &offer);
-                offers.insert(key, offer);
+                place.insert(offer);
                 self.events.publish(now_ms(), EventBody::Offer { offer: view });
             }
         }

@@ -30,7 +30,7 @@ pub struct AllowedDevice {
     pub static_addresses: Vec<String>,
     /// Where it was before, newest first.
     pub last_known: Vec<SocketAddr>,
-    /// Whether it is kept away for now.
+    /// Whether it is kept away until that changes.
     pub paused: bool,
 }
 

@@ -211,7 +211,7 @@ impl Actor {
         tracing::info!(path = %self.config.path.display(), "folder open");
     }
 
-    /// The folder cannot go on for now; it is tried again by itself.
+    /// The folder cannot go on; it is tried again by itself.
     fn stopped(&mut self, reason: String) {
         self.retry_at_ms = Some(now_ms() + REOPEN_MS);
         let is_news = self.view.borrow().phase != Phase::Stopped(reason.clone());

@@ -103,7 +103,7 @@ impl Scanner {
 
     /// Starts what is due, unless a scan runs. Returns whether one began that is full.
     pub(super) fn start_due(&mut self) -> Option<bool> {
-        if self.running.is_some() || !(self.full_due || !self.due.is_empty()) {
+        if self.running.is_some() || (!self.full_due && self.due.is_empty()) {
             return None;
         }
         let full = std::mem::take(&mut self.full_due);
@@ -116,13 +116,13 @@ impl Scanner {
         let (root, inbox, rules) = (self.root.clone(), self.inbox.clone(), Arc::clone(&self.rules));
         let (gate, stop) = (Arc::clone(&self.gate), Arc::clone(&self.stop));
         let scan = move || {
-            let mut rules = rules.lock().unwrap_or_else(PoisonError::into_inner);
+            let rules = rules.lock().unwrap_or_else(PoisonError::into_inner);
             let mut emit = |batch: ScanBatch| {
                 gate.pass();
                 let _ = inbox.blocking_send(Message::Inputs(vec![Input::Scanned(batch)]));
             };
             let result: Result<(), RootError> =
-                driftless_fs::scan(&root, &scopes, &mut rules, &stop, &mut emit);
+                driftless_fs::scan(&root, &scopes, &rules, &stop, &mut emit);
             let _ = inbox.blocking_send(Message::ScanEnded(result));
         };
         match std::thread::Builder::new().name("scan".into()).spawn(scan) {
