@@ -107,7 +107,9 @@ async fn hear_network(hub: Arc<Hub>, mut events: mpsc::Receiver<NetEvent>) {
     while let Some(event) = events.recv().await {
         match event {
             NetEvent::Connected(connection) => {
-                sessions.spawn(session::run(Arc::clone(&hub), connection));
+                // In the order of events: the last connection of a device is the one that counts.
+                let (number, queue) = hub.links.add(connection.clone());
+                sessions.spawn(session::run(Arc::clone(&hub), connection, number, queue));
             }
             NetEvent::AddressSeen { device, address } => hub.remember_address(device, address),
             NetEvent::Paired(paired) => hub.paired(Ok(paired)).await,

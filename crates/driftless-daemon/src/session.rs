@@ -23,10 +23,14 @@ use crate::hub::Hub;
 use crate::links::Outgoing;
 use crate::{random, serve};
 
-/// Runs a connection until it ends.
-pub(crate) async fn run(hub: Arc<Hub>, connection: Connection) {
+/// Runs a connection, which `links` knows by `number` and has a queue for, until it ends.
+pub(crate) async fn run(
+    hub: Arc<Hub>,
+    connection: Connection,
+    number: u64,
+    queue: mpsc::Receiver<Outgoing>,
+) {
     let device = connection.device();
-    let (number, queue) = hub.links.add(connection.clone());
     hub.device_connected(&connection);
     let mut tasks = JoinSet::new();
     tasks.spawn(write(connection.clone(), queue));
