@@ -2,8 +2,8 @@
 
 use driftless_core::block::SINGLE_BLOCK_BYTES;
 use driftless_core::{
-    Content, ContentId, Displaced, Entry, FileRecord, Head, HolderSet, Index, OnDisk, Outcome,
-    Problem, ProblemCode, RelPath, Stat, Step,
+    Content, ContentId, DeviceId, Displaced, Entry, FileRecord, Head, HolderSet, Index, OnDisk,
+    Outcome, Problem, ProblemCode, RelPath, Slot, Stat, Step,
 };
 
 use super::{Busy, RETRY_MS, REVIVED_MODE, displaced_head};
@@ -202,12 +202,15 @@ impl<I: Index> Engine<I> {
         else {
             return Ok(false);
         };
-        let Some(shown) = entry.shown() else { return Ok(false) };
-        // Whoever put something else in the place of a directory has deleted
-        // what it knew inside, and tells of that too.
-        let replacer = match &shown.content {
+        let Some(shown) = entry.heads.shown() else { return Ok(false) };
+        // Whoever put something else in the place of a directory, and has it
+        // there, has deleted what it knew inside, and tells of that too.
+        let is_replacer = |(slot, device): &(Slot, DeviceId)| {
+            *device == shown.record.device && shown.holders.contains(*slot)
+        };
+        let replacer = match &shown.record.content {
             Content::Tombstone { .. } => None,
-            _ => self.index.devices().into_iter().find(|(_, device)| *device == shown.device),
+            _ => self.index.devices().into_iter().find(is_replacer),
         };
         let is_unknown_to_replacer = |inside: &Entry| {
             replacer.is_none_or(|(slot, _)| {

@@ -229,17 +229,21 @@ impl World {
                 eprintln!("{:>12} {device} <- {input:?}", self.now_us);
             }
         }
-        for claim in claims {
-            if let Err(what) = self.ledger.claim(device, claim) {
-                self.fail(what);
-            }
-        }
         let epoch_before = self.devices[device].index().identity().epoch;
         let Some(engine) = self.devices[device].engine.as_mut() else { return };
         let effects = match engine.handle(inputs, now_ms) {
             Ok(effects) => effects,
             Err(error) => return self.fail(format!("device {device}'s index failed: {error}")),
         };
+        for claim in claims {
+            // An update that came at the wrong time is not taken over.
+            let seen = self.seen_of(device, claim.device);
+            let is_taken = seen
+                .is_some_and(|(epoch, heard)| epoch.0 == claim.epoch && heard >= claim.sequence);
+            if let Err(what) = is_taken.then(|| self.ledger.claim(device, claim)).transpose() {
+                self.fail(what);
+            }
+        }
         let index = self.devices[device].index();
         let (sequence, epoch) = (index.last_sequence().0, index.identity().epoch);
         if epoch != epoch_before {

@@ -114,7 +114,7 @@ impl World {
     }
 
     /// What `device` has of the index of `of`, if it is of its present epoch.
-    fn seen_of(&self, device: usize, of: usize) -> Option<(Epoch, u64)> {
+    pub(crate) fn seen_of(&self, device: usize, of: usize) -> Option<(Epoch, u64)> {
         let index = self.devices[device].index();
         let id = id_of(of);
         let (slot, _) = index.devices().into_iter().find(|(_, known)| *known == id)?;

@@ -15,9 +15,9 @@ use super::disk::Node;
 /// What a device said: under this name it can never mean anything else (I9).
 #[derive(Clone, Debug)]
 pub(crate) struct Claim {
-    device: usize,
-    epoch: u64,
-    sequence: u64,
+    pub(crate) device: usize,
+    pub(crate) epoch: u64,
+    pub(crate) sequence: u64,
     path: RelPath,
     held: Vec<FileRecord>,
 }
