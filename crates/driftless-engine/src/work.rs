@@ -75,6 +75,8 @@ pub(crate) struct Work {
     waiting: BTreeSet<RelPath>,
     /// Needed paths that failed, and when they may be tried again.
     parked: BTreeMap<RelPath, u64>,
+    /// Directories that should make way and do not empty, and since when.
+    blocked: BTreeMap<RelPath, u64>,
     /// Needed paths that the brake holds.
     held: BTreeSet<RelPath>,
     reverting: BTreeSet<RelPath>,
@@ -230,6 +232,7 @@ impl<I: Index> Engine<I> {
             return;
         }
         if !entry.is_needed() {
+            work.blocked.remove(path);
             work.pending.remove(path);
             work.removals.remove(path);
             work.held.remove(path);

@@ -10,6 +10,10 @@ use super::{Busy, RETRY_MS, REVIVED_MODE, displaced_head};
 use crate::engine::{Engine, files_of};
 use crate::io::{Effect, FetchError, Fetched};
 
+/// How long a directory that should make way waits for what is in it to be
+/// deleted, in milliseconds.
+const PATIENCE_MS: u64 = 30_000;
+
 impl<I: Index> Engine<I> {
     pub(crate) fn fetched(
         &mut self,
@@ -204,7 +208,8 @@ impl<I: Index> Engine<I> {
         };
         let Some(shown) = entry.heads.shown() else { return Ok(false) };
         // Whoever put something else in the place of a directory, and has it
-        // there, has deleted what it knew inside, and tells of that too.
+        // there, has deleted what it knew inside, and tells of that too. If it
+        // never does, it may have lost its index in between.
         let is_replacer = |(slot, device): &(Slot, DeviceId)| {
             *device == shown.record.device && shown.holders.contains(*slot)
         };
@@ -212,6 +217,8 @@ impl<I: Index> Engine<I> {
             Content::Tombstone { .. } => None,
             _ => self.index.devices().into_iter().find(is_replacer),
         };
+        let since = *self.work.blocked.entry(path.clone()).or_insert(self.now_ms);
+        let replacer = replacer.filter(|_| self.now_ms.abs_diff(since) < PATIENCE_MS);
         let is_unknown_to_replacer = |inside: &Entry| {
             replacer.is_none_or(|(slot, _)| {
                 !inside.heads.iter().any(|head| head.holders.contains(slot))
@@ -244,7 +251,10 @@ impl<I: Index> Engine<I> {
         let entry = self.entry(path)?;
         let is_own_idea = entry.shown().is_some_and(|shown| {
             matches!(shown.content, Content::Directory { .. })
-                && entry.heads.iter().all(|head| head.record != *shown || head.holders.is_empty())
+                && entry.heads.iter().all(|head| {
+                    !matches!(head.record.content, Content::Directory { .. })
+                        || head.holders.is_empty()
+                })
         });
         if is_own_idea && !self.has_live_below(path, |_| true)? {
             // It was to be brought back for something that is gone since.
