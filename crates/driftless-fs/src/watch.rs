@@ -57,6 +57,10 @@ pub struct Watcher {
 enum Hint {
     /// A name appeared; it may be a directory's.
     Appeared(RelPath),
+    /// A name went to another directory or name; where, is told next.
+    Departed(RelPath),
+    /// The other half: a name came from another one, or from outside.
+    Arrived(RelPath),
     /// A name, or what it leads to, changed in some other way.
     Changed(RelPath),
     /// A file is being written and is still open.
@@ -156,9 +160,9 @@ fn hint(root: &Path, path: &Path, kind: EventKind) -> Heard {
         }
         EventKind::Modify(ModifyKind::Data(_)) => Hint::Writing(path),
         EventKind::Create(CreateKind::File) => Hint::Changed(path),
-        EventKind::Create(_) | EventKind::Modify(ModifyKind::Name(RenameMode::To)) => {
-            Hint::Appeared(path)
-        }
+        EventKind::Modify(ModifyKind::Name(RenameMode::From)) => Hint::Departed(path),
+        EventKind::Modify(ModifyKind::Name(RenameMode::To)) => Hint::Arrived(path),
+        EventKind::Create(_) => Hint::Appeared(path),
         _ => Hint::Changed(path),
     })
 }
@@ -218,7 +222,11 @@ impl Run {
     fn take(&mut self, hint: Hint, gather: &mut Gather) {
         let now = Instant::now();
         match hint {
-            Hint::Appeared(path) | Hint::Changed(path) | Hint::Closed(path)
+            Hint::Appeared(path)
+            | Hint::Changed(path)
+            | Hint::Departed(path)
+            | Hint::Arrived(path)
+            | Hint::Closed(path)
                 if path.name() == IGNORE_FILE =>
             {
                 self.rules_changed(path, gather, now);
@@ -226,6 +234,11 @@ impl Run {
             Hint::Appeared(path) => {
                 let is_dir = self.tree.as_mut().is_some_and(|tree| tree.add_if_directory(&path));
                 gather.note(path, is_dir, now);
+            }
+            Hint::Departed(path) => gather.note_departed(path, now),
+            Hint::Arrived(path) => {
+                let is_dir = self.tree.as_mut().is_some_and(|tree| tree.add_if_directory(&path));
+                gather.note_arrived(path, is_dir, now);
             }
             Hint::Changed(path) => gather.note(path, false, now),
             Hint::Writing(path) => gather.note_writing(path, now),

@@ -30,6 +30,10 @@ const SHORT_PAUSE: Duration = Duration::from_millis(40);
 /// Up to how many changed paths are a few.
 const FEW: usize = 64;
 
+/// How long the first half of a rename is held back for the second. Scanned in
+/// one go, the two are a rename; apart, they are a deletion and a new file.
+const HALF_RENAME: Duration = Duration::from_millis(100);
+
 /// Bursts that begin within this time of the last one are a storm.
 const STORM_GAP: Duration = Duration::from_millis(50);
 
@@ -51,6 +55,8 @@ pub(super) struct Gather {
     last: Option<Instant>,
     flushed: Option<Instant>,
     pause: Duration,
+    /// Since when the second half of a rename is waited for.
+    half_rename: Option<Instant>,
 }
 
 struct Pending {
@@ -61,6 +67,16 @@ struct Pending {
 
 impl Gather {
     pub(super) fn note(&mut self, path: RelPath, recursive: bool, now: Instant) {
+        self.add(path, recursive, now);
+    }
+
+    pub(super) fn note_departed(&mut self, path: RelPath, now: Instant) {
+        self.half_rename = Some(now);
+        self.add(path, false, now);
+    }
+
+    pub(super) fn note_arrived(&mut self, path: RelPath, recursive: bool, now: Instant) {
+        self.half_rename = None;
         self.add(path, recursive, now);
     }
 
@@ -144,7 +160,10 @@ impl Gather {
         let quiet = last + QUIET;
         let paused = self.flushed.map_or(quiet, |flushed| flushed + self.pause);
         let hold = first + self.pause.max(FIRST_HOLD);
-        Some(quiet.max(paused).min(hold))
+        let due = quiet.max(paused).min(hold);
+        // However many renames lead out of the tree, with no second half to come.
+        let whole = self.half_rename.map(|since| (since + HALF_RENAME).min(first + MAX_PAUSE));
+        Some(whole.map_or(due, |whole| due.max(whole)))
     }
 
     /// What is to be passed on now, if anything.
@@ -205,6 +224,7 @@ impl Gather {
         self.flushed = Some(now);
         self.first = None;
         self.last = None;
+        self.half_rename = None;
     }
 }
 
@@ -235,6 +255,21 @@ mod tests {
         let scope = Scope { path: Some(path("a")), recursive: false };
         assert_eq!(gather.take(start + QUIET, &rules), Some(WatchEvent::Changed(vec![scope])));
         assert_eq!(gather.take(start + MAX_PAUSE, &rules), None);
+    }
+
+    #[test]
+    fn the_halves_of_a_rename_are_passed_on_together() {
+        // C3
+        let (_dir, rules) = rules();
+        let (mut gather, start) = (Gather::default(), Instant::now());
+        gather.note_departed(path("old"), start);
+        assert_eq!(gather.take(start + QUIET * 2, &rules), None);
+        gather.note_arrived(path("new"), false, start + QUIET * 2);
+        let told = gather.take(start + QUIET * 3, &rules);
+        let Some(WatchEvent::Changed(scopes)) = told else { panic!("{told:?}") };
+        assert_eq!(scopes.len(), 2);
+        gather.note_departed(path("moved out"), start + MAX_PAUSE);
+        assert!(gather.take(start + MAX_PAUSE + HALF_RENAME, &rules).is_some());
     }
 
     #[test]
