@@ -555,7 +555,8 @@ impl<I: Index> Engine<I> {
         moved_to: Option<RelPath>,
     ) -> Result<Option<(MovedFrom, Content)>, I::Error> {
         let Some(disk) = entry.present().cloned() else { return Ok(None) };
-        let is_move = moved_to.is_some() && self.config.mode != Mode::ReceiveOnly && !disk.local;
+        let is_version = !disk.local && !disk.record.version.is_empty();
+        let is_move = moved_to.is_some() && self.config.mode != Mode::ReceiveOnly && is_version;
         if !is_move {
             self.take_over(old, entry, Change::Delete, None)?;
             return Ok(None);

@@ -210,9 +210,10 @@ impl World {
         self.schedule(device, SECOND_US, Event::Tick);
     }
 
+    /// What a person would do who finds the folder waiting for a yes.
     pub(crate) fn allow_going_on(&mut self, device: usize) {
         let status = self.devices[device].engine.as_ref().map(Engine::status);
-        if status.is_some_and(|status| status.stopped.is_some()) {
+        if status.is_some_and(|it| it.stopped.is_some() || it.held_back.is_some()) {
             self.tell(device, Input::Confirm);
         }
     }
