@@ -449,7 +449,11 @@ impl<I: Index> Engine<I> {
         }
     }
 
-    fn match_renames(&mut self, scan: Scan) {
+    fn match_renames(&mut self, mut scan: Scan) {
+        // What an earlier scan took for the old side of a rename is written
+        // once the new side is read.
+        let moving: BTreeSet<&RelPath> = self.local.moving.values().collect();
+        scan.vanished.retain(|(path, _)| !moving.contains(path));
         let mut by_key: BTreeMap<RenameKey, (RelPath, Stat)> = BTreeMap::new();
         for (path, file) in &scan.vanished {
             if let Some(file) = file {

@@ -75,7 +75,8 @@ pub(crate) struct Work {
     waiting: BTreeSet<RelPath>,
     /// Needed paths that failed, and when they may be tried again.
     parked: BTreeMap<RelPath, u64>,
-    /// Directories that should make way and do not empty, and since when.
+    /// Needed paths that wait for other devices to move or delete something,
+    /// and since when.
     blocked: BTreeMap<RelPath, u64>,
     /// Needed paths that the brake holds.
     held: BTreeSet<RelPath>,
@@ -356,7 +357,13 @@ impl<I: Index> Engine<I> {
     }
 
     fn combine(&mut self, path: &RelPath, entry: &Entry, content: Content) -> Result<(), I::Error> {
+        let edited = entry.heads.iter().map(|head| &head.record);
+        let previous = edited
+            .filter(|record| record.content.is_same_data(&content))
+            .find_map(|record| record.previous);
         let Some(record) = self.writer().choose(entry, content) else { return Ok(()) };
+        // So that a further change of the mode combines with it, too.
+        let record = FileRecord { previous, ..record };
         let mut after = entry.clone();
         after.heads.learn(Head { record, holders: HolderSet::default() });
         self.store(path, entry, after)

@@ -10,8 +10,8 @@ use super::{Busy, RETRY_MS, REVIVED_MODE, displaced_head};
 use crate::engine::{Engine, files_of};
 use crate::io::{Effect, FetchError, Fetched};
 
-/// How long a directory that should make way waits for what is in it to be
-/// deleted, in milliseconds.
+/// How long a directory that should make way, or a path without one, waits for
+/// what other devices are expected to do about it, in milliseconds.
 const PATIENCE_MS: u64 = 30_000;
 
 impl<I: Index> Engine<I> {
@@ -217,8 +217,8 @@ impl<I: Index> Engine<I> {
             Content::Tombstone { .. } => None,
             _ => self.index.devices().into_iter().find(is_replacer),
         };
-        let since = *self.work.blocked.entry(path.clone()).or_insert(self.now_ms);
-        let replacer = replacer.filter(|_| self.now_ms.abs_diff(since) < PATIENCE_MS);
+        let has_waited = self.has_waited(path);
+        let replacer = replacer.filter(|_| !has_waited);
         let is_unknown_to_replacer = |inside: &Entry| {
             replacer.is_none_or(|(slot, _)| {
                 !inside.heads.iter().any(|head| head.holders.contains(slot))
@@ -243,6 +243,13 @@ impl<I: Index> Engine<I> {
         Ok(true)
     }
 
+    /// Whether `path` has been in the way, or had no place, for so long that
+    /// what would have mended it is not to be expected any more.
+    fn has_waited(&mut self, path: &RelPath) -> bool {
+        let since = *self.work.blocked.entry(path.clone()).or_insert(self.now_ms);
+        self.now_ms.abs_diff(since) >= PATIENCE_MS
+    }
+
     /// Brings back the directory that `path` is to live in, where it was deleted
     /// or made a file: a live path has a live parent (I11), and a directory
     /// keeps its name against a file (C6).
@@ -259,6 +266,12 @@ impl<I: Index> Engine<I> {
         if is_own_idea && !self.has_live_below(path, |_| true)? {
             // It was to be brought back for something that is gone since.
             return self.write_off(path, &entry);
+        }
+        let is_move =
+            |head: &Head| matches!(head.record.content, Content::Tombstone { moved_to: Some(_) });
+        if entry.heads.iter().any(is_move) && !self.has_waited(path) {
+            // Whoever has the edit lets it land at the new name.
+            return Ok(());
         }
         let before = self.entry(&parent)?;
         let is_directory =
