@@ -1,3 +1,27 @@
-//! Whole clusters in one process under a simulated clock.
+//! Whole clusters in one process under a simulated clock: what driftless
+//! guarantees, scenario by scenario and at random.
+//!
+//! The scripts are those of [`driftless_testkit::settle`]. A failing seed
+//! prints how to replay it; `DRIFTLESS_SIM_TRACE=1` tells all that happens.
 
+mod concurrent;
+mod faults;
+mod folders;
 mod sweep;
+
+use driftless_testkit::{Failure, World};
+
+/// What every device shows after a script.
+fn settle(script: &str) -> String {
+    driftless_testkit::settle(script).unwrap_or_else(|failure| panic!("{script}\n{failure}"))
+}
+
+/// What the first device shows once the world has settled, which all then do.
+fn outcome(world: &mut World) -> String {
+    settled(world.settle());
+    world.shows(0)
+}
+
+fn settled(result: Result<(), Failure>) {
+    result.unwrap_or_else(|failure| panic!("{failure}"));
+}

@@ -147,7 +147,7 @@ impl World {
             activity: 0,
             ledger: Ledger::default(),
             trace: blake3::Hasher::new(),
-            narrates: false,
+            narrates: std::env::var_os("DRIFTLESS_SIM_TRACE").is_some(),
             failure: None,
         };
         for (number, mode) in modes.iter().enumerate() {
@@ -166,11 +166,6 @@ impl World {
         change(&mut self.devices[device].config);
         self.crash(device);
         self.start(device);
-    }
-
-    /// Tells on stderr what happens, for reading a failure.
-    pub fn narrate(&mut self) {
-        self.narrates = true;
     }
 
     /// Names everything that has happened so far.

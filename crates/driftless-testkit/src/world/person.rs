@@ -5,7 +5,7 @@
 //! allow it.
 
 use driftless_core::{ContentId, Index, Level, RelPath};
-use driftless_engine::{Choice, Input};
+use driftless_engine::{Choice, Engine, Input, Status};
 
 use super::device::id_of;
 use super::disk::{Blob, Node};
@@ -171,6 +171,16 @@ impl World {
             let paths = names.iter().map(|name| path(name)).collect();
             self.soon(device, 40_000, Event::Hint(paths));
         }
+    }
+
+    /// Whether a device keeps `text` in its history.
+    pub fn keeps_in_history(&self, device: usize, text: &str) -> bool {
+        self.devices[device].disk.now.history.contains_key(&Blob::new(text.as_bytes()).content)
+    }
+
+    /// What a device's engine says of itself; `None` while it is off.
+    pub fn status(&self, device: usize) -> Option<Status> {
+        self.devices[device].engine.as_ref().map(Engine::status)
     }
 
     /// What a device's tree and conflicts look like, in one line: `d/`,

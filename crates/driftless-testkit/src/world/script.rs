@@ -24,9 +24,6 @@ pub fn settle(script: &str) -> Result<String, Failure> {
         .collect();
     let devices = if statements.iter().any(|(who, _)| *who == "third") { 3 } else { 2 };
     let mut world = World::new(1, devices);
-    if std::env::var_os("DRIFTLESS_SIM_TRACE").is_some() {
-        world.narrate();
-    }
     let (base, apart): (Vec<_>, Vec<_>) =
         statements.into_iter().partition(|(who, _)| *who == "base");
     for (_, action) in base {

@@ -1,0 +1,150 @@
+//! Crashes, lost and old indexes, bad clocks and long absences.
+
+use driftless_testkit::World;
+
+use crate::{outcome, settled};
+
+fn two_with(name: &str, text: &str) -> World {
+    let mut world = World::new(11, 2);
+    world.write(0, name, text);
+    settled(world.settle());
+    world
+}
+
+/// P3, P13, P1: wherever a crash falls, the rescan adopts what is there.
+#[test]
+fn a_crash_at_any_moment_of_taking_over_a_change_leaves_no_conflict() {
+    for after_ms in (0..120).step_by(5) {
+        for power in [false, true] {
+            let mut world = two_with("a", "old");
+            world.write(0, "a", "new");
+            world.scan(0);
+            world.wait(after_ms);
+            if power {
+                world.cut_power(1);
+            } else {
+                world.crash(1);
+            }
+            assert_eq!(outcome(&mut world), "a=new", "after {after_ms} ms, power cut: {power}");
+            assert!(world.keeps_in_history(1, "old"));
+        }
+    }
+}
+
+/// P6
+#[test]
+fn what_was_not_fetched_yet_is_not_deleted_after_a_power_cut() {
+    let mut world = World::new(12, 2);
+    for number in 0..20 {
+        world.write(0, &format!("file {number}"), &format!("content {number}"));
+    }
+    world.wait(60);
+    world.cut_power(1);
+    settled(world.settle());
+    assert_eq!(world.shows(1).matches("content").count(), 20);
+}
+
+/// P8
+#[test]
+fn a_lost_index_makes_a_conflict_only_where_contents_differ() {
+    let mut world = two_with("same", "1");
+    world.write(0, "differs", "1");
+    settled(world.settle());
+    world.part();
+    world.write(0, "differs", "2");
+    world.scan(0);
+    world.wait(1000);
+    world.lose_index(1);
+    let shown = outcome(&mut world);
+    assert!(shown.ends_with("; same=1"), "{shown}");
+    assert!(shown.starts_with("differs=") && shown.contains('1') && shown.contains('2'), "{shown}");
+}
+
+/// P9, I10: what the old index said anew, before it heard of its age, is not
+/// taken for what it had said before.
+#[test]
+fn an_old_index_takes_a_new_epoch_and_loses_nothing() {
+    let mut world = two_with("a", "1");
+    world.back_up_index(0);
+    for (name, text) in [("b", "2"), ("a", "3")] {
+        world.write(0, name, text);
+        settled(world.settle());
+    }
+    world.part();
+    world.restore_index(0);
+    world.write(0, "c", "4");
+    world.write(0, "d", "5");
+    world.wait(1000);
+    world.crash(0);
+    assert_eq!(outcome(&mut world), "a=3; b=2; c=4; d=5");
+}
+
+/// A path that everyone has forgotten and someone makes again is no earlier
+/// version of itself.
+#[test]
+fn a_forgotten_deletion_does_not_hide_a_new_file() {
+    let mut world = two_with("a", "1");
+    for text in ["2", "3"] {
+        world.write(0, "a", text);
+        settled(world.settle());
+    }
+    world.remove(0, "a");
+    settled(world.settle());
+    settled(world.settle());
+    world.write(0, "a", "again");
+    assert_eq!(outcome(&mut world), "a=again");
+}
+
+/// N6
+#[test]
+fn a_clock_that_is_years_off_decides_nothing() {
+    const TEN_YEARS_MS: i64 = 10 * 365 * 86_400_000;
+    let mut world = two_with("a", "1");
+    world.shift_clock(0, TEN_YEARS_MS);
+    world.shift_clock(1, -TEN_YEARS_MS);
+    world.write(0, "a", "2");
+    settled(world.settle());
+    world.write(1, "a", "3");
+    assert_eq!(outcome(&mut world), "a=3");
+}
+
+/// N9
+#[test]
+fn a_long_absent_device_resurrects_nothing() {
+    let mut world = World::new(13, 3);
+    world.write(0, "gone", "1");
+    world.write(0, "kept", "2");
+    settled(world.settle());
+    world.crash(2);
+    world.remove(0, "gone");
+    world.write(1, "kept", "3");
+    for _ in 0..5 {
+        world.scan(0);
+        world.scan(1);
+        world.wait(3_600_000);
+    }
+    assert_eq!(outcome(&mut world), "kept=3");
+}
+
+/// F7
+#[test]
+fn an_edit_that_puts_the_time_back_is_noticed() {
+    let mut world = two_with("a", "1");
+    world.write_unnoticed(0, "a", "2");
+    assert_eq!(outcome(&mut world), "a=2");
+}
+
+/// N2, I15
+#[test]
+fn connections_that_come_and_go_change_no_outcome() {
+    let mut world = two_with("a", "1");
+    world.write(0, "a", "2");
+    world.write(1, "b", "3");
+    for round in 0..40 {
+        world.wait(round % 7);
+        world.disconnect(0, 1);
+        world.wait(round % 3);
+        world.connect(0, 1);
+    }
+    assert_eq!(outcome(&mut world), "a=2; b=3");
+}

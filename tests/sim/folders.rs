@@ -1,0 +1,78 @@
+//! Ways of sharing: in a line, one way only, and with the brake on.
+
+use driftless_core::brake::Brake;
+use driftless_engine::Mode;
+use driftless_testkit::World;
+
+use crate::{outcome, settled};
+
+#[test]
+fn two_devices_that_never_meet_agree_through_a_third() {
+    let mut world = World::new(21, 3);
+    world.estrange(0, 2);
+    world.write(0, "a", "1");
+    world.write(2, "b", "2");
+    world.write(0, "c", "3");
+    world.write(2, "c", "4");
+    let shown = outcome(&mut world);
+    assert!(shown.starts_with("a=1; b=2; c=") && shown.contains("also"), "{shown}");
+    world.resolve(2, "c", World::made_by(0));
+    world.remove(0, "b");
+    assert_eq!(outcome(&mut world), "a=1; c=3");
+}
+
+#[test]
+fn a_send_only_device_takes_nothing_and_can_make_its_state_win() {
+    let mut world = World::with_modes(22, &[Mode::SendOnly, Mode::SendReceive]);
+    world.write(0, "a", "1");
+    settled(world.rest());
+    world.write(1, "a", "2");
+    world.write(1, "b", "3");
+    settled(world.rest());
+    assert_eq!(world.shows(0), "a=1");
+    assert_eq!(world.shows(1), "a=2; b=3");
+    world.override_others(0);
+    assert_eq!(outcome(&mut world), "a=1");
+    assert!(world.keeps_in_history(1, "2") && world.keeps_in_history(1, "3"));
+}
+
+#[test]
+fn a_receive_only_device_keeps_its_changes_to_itself_until_they_are_taken_back() {
+    let mut world = World::with_modes(23, &[Mode::SendReceive, Mode::ReceiveOnly]);
+    world.write(0, "a", "1");
+    world.write(0, "b", "2");
+    settled(world.rest());
+    world.write(1, "a", "mine");
+    world.write(1, "new", "mine too");
+    world.remove(1, "b");
+    settled(world.rest());
+    assert_eq!(world.shows(0), "a=1; b=2");
+    assert_eq!(world.shows(1), "a=mine; new=mine too");
+    world.revert(1);
+    assert_eq!(outcome(&mut world), "a=1; b=2");
+    assert!(world.keeps_in_history(1, "mine") && world.keeps_in_history(1, "mine too"));
+}
+
+/// H13
+#[test]
+fn a_mass_deletion_is_held_until_someone_confirms_it() {
+    let mut world = World::new(24, 2);
+    world.configure(1, |config| {
+        config.brake = Some(Brake { at_least: 5, percent: 40, at_most: 1000 });
+    });
+    world.write(0, "kept", "1");
+    world.make_directory(0, "d");
+    for number in 0..12 {
+        world.write(0, &format!("d/{number}"), &number.to_string());
+    }
+    settled(world.settle());
+    world.remove(0, "d");
+    world.scan(0);
+    world.wait(60_000);
+    let held = world.status(1).and_then(|status| status.held_back);
+    assert_eq!(held.map(|held| held.deletions), Some(12));
+    assert_eq!(world.shows(1).matches('=').count(), 13, "nothing is gone yet");
+    world.confirm(1);
+    assert_eq!(outcome(&mut world), "kept=1");
+    assert!(world.keeps_in_history(1, "7"));
+}
