@@ -142,6 +142,41 @@ fn c1_what_both_changed_while_apart_is_shown_alike_kept_on_both_and_settled_once
     assert_eq!(bob.conflicts("notes").len(), 2, "the others wait for a person");
 }
 
+/// C3, C5, C16: changes that do not contradict each other.
+#[test]
+fn c3_renames_deletions_and_modes_made_while_apart_are_combined() {
+    use std::os::unix::fs::PermissionsExt as _;
+    let scratch = Scratch::new();
+    let (ada, mut bob) = two_devices(&scratch);
+    let (here, there) = (ada.path("notes"), bob.path("notes"));
+    fs::create_dir(here.join("letters")).unwrap();
+    for path in ["old name", "tool", "gone", "letters/one"] {
+        write(&ada, path, "as it was");
+    }
+    settle_equal("notes", &[&ada, &bob]);
+
+    bob.stop();
+    fs::rename(here.join("old name"), here.join("new name")).unwrap();
+    fs::set_permissions(here.join("tool"), fs::Permissions::from_mode(0o755)).unwrap();
+    fs::remove_file(here.join("gone")).unwrap();
+    fs::remove_dir_all(here.join("letters")).unwrap();
+    ada.ok(&["wait", "notes", "--timeout", "60"]);
+    write(&bob, "old name", "bob edits under the old name");
+    write(&bob, "tool", "bob edits the tool");
+    fs::remove_file(there.join("gone")).unwrap();
+    write(&bob, "letters/two", "bob writes into it");
+    bob.start();
+    settle_equal("notes", &[&ada, &bob]);
+
+    assert_eq!(read(&ada, "new name"), "bob edits under the old name");
+    assert!(!here.join("old name").exists());
+    assert_eq!(read(&ada, "letters/two"), "bob writes into it");
+    assert!(!here.join("letters/one").exists() && !here.join("gone").exists());
+    let mode = fs::metadata(there.join("tool")).unwrap().permissions().mode() & 0o777;
+    assert_eq!((read(&ada, "tool").as_str(), mode), ("bob edits the tool", 0o755));
+    assert_eq!(ada.conflicts("notes"), []);
+}
+
 /// C18, N1: three devices in a line, the outer of which never meet.
 #[test]
 fn c18_devices_that_never_meet_converge_through_the_one_between_them() {
