@@ -6,7 +6,7 @@
 
 use driftless_core::heads::MAX_HEADS;
 use driftless_core::{
-    Author, Content, Cursor, DeviceId, Epoch, FileRecord, Head, HolderSet, Index, RelPath,
+    Author, Content, Cursor, DeviceId, Entry, Epoch, FileRecord, Head, HolderSet, Index, RelPath,
     Sequence, Slot,
 };
 use driftless_proto::codec::path_update_bytes;
@@ -141,6 +141,8 @@ impl<I: Index> Engine<I> {
         }
         for PathUpdate { path, held } in update.paths {
             let before = self.entry(&path)?;
+            let has_forgotten =
+                before.sequence <= cursor.acknowledged && supersedes_any(&before, &held);
             let mut after = before.clone();
             after.heads.set_holder(slot, |record| {
                 held.contains(record) || (held.is_empty() && record.content.is_tombstone())
@@ -153,6 +155,9 @@ impl<I: Index> Engine<I> {
                 return Ok(());
             }
             self.store(&path, &before, after)?;
+            if has_forgotten {
+                self.say_again(&path)?;
+            }
             self.follow_move(&path)?;
         }
         let heard = cursor.heard.max(update.upto);
@@ -165,6 +170,14 @@ impl<I: Index> Engine<I> {
             self.wake_waiting();
         }
         self.effect(Effect::SendReceived { device, epoch: update.epoch, sequence: update.upto });
+        Ok(())
+    }
+
+    /// Announces a path as if it had changed: a device has been told of it and
+    /// does not know it any more, as of a deletion that only it could forget.
+    fn say_again(&mut self, path: &RelPath) -> Result<(), I::Error> {
+        let entry = self.entry(path)?;
+        self.index.put(path, &entry, true)?;
         Ok(())
     }
 
@@ -325,4 +338,14 @@ impl<I: Index> Engine<I> {
         }
         Ok(())
     }
+}
+
+/// Whether this device has announced what supersedes one of the records.
+fn supersedes_any(entry: &Entry, records: &[FileRecord]) -> bool {
+    let announced = entry.heads.iter().filter(|head| head.holders.contains(Slot::ME));
+    announced.map(|head| &head.record.version).any(|version| {
+        records
+            .iter()
+            .any(|record| version.causal_cmp(&record.version) == Some(std::cmp::Ordering::Greater))
+    })
 }

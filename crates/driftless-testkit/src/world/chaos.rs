@@ -26,6 +26,14 @@ pub fn run_random(seed: u64, steps: usize) -> Result<[u8; 32], Failure> {
         let mut random = super::Random::new(seed ^ 0xd1f7);
         let devices = [2, 2, 3, 3, 4, 5][random.index(6)];
         let mut world = World::new(seed, devices);
+        if random.chance(25) {
+            // In a line: most never meet.
+            for (a, b) in (0..devices).flat_map(|b| (0..b).map(move |a| (a, b))) {
+                if a + 1 < b {
+                    world.estrange(a, b);
+                }
+            }
+        }
         for _ in 0..2 {
             world.faults = true;
             for _ in 0..steps {

@@ -218,8 +218,8 @@ impl World {
         let first = tree(0);
         for other in 1..self.devices.len() {
             let tree = tree(other);
-            let paths = first.keys().chain(tree.keys());
-            for path in paths.filter(|path| first.get(*path) != tree.get(*path)) {
+            let mut paths = first.keys().chain(tree.keys());
+            if let Some(path) = paths.find(|path| first.get(*path) != tree.get(*path)) {
                 let (here, there) = (first.get(path), tree.get(path));
                 return Err(format!("I6: {path} is {here:?} on 0 and {there:?} on {other}"));
             }
@@ -243,8 +243,8 @@ impl World {
         let first = live(0);
         for other in 1..self.devices.len() {
             let heads = live(other);
-            let paths = first.keys().chain(heads.keys());
-            for path in paths.filter(|path| first.get(*path) != heads.get(*path)) {
+            let mut paths = first.keys().chain(heads.keys());
+            if let Some(path) = paths.find(|path| first.get(*path) != heads.get(*path)) {
                 let (here, there) = (first.get(path), heads.get(path));
                 return Err(format!("I7: {path} has {here:?} on 0 and {there:?} on {other}"));
             }
