@@ -351,7 +351,8 @@ impl Index for SqliteIndex {
 
     fn set_cursor(&mut self, slot: Slot, cursor: Cursor) -> Result<(), IndexError> {
         self.in_transaction()?;
-        let sql = "INSERT OR REPLACE INTO cursors (slot, epoch, heard, received, sent, acknowledged)
+        let sql =
+            "INSERT OR REPLACE INTO cursors (slot, epoch, heard, received, sent, acknowledged)
                    VALUES (?, ?, ?, ?, ?, ?)";
         self.connection.prepare_cached(sql)?.execute(params![
             slot.number() as i64,
