@@ -144,8 +144,10 @@ impl<I: Index> Engine<I> {
             let has_forgotten =
                 before.sequence <= cursor.acknowledged && supersedes_any(&before, &held);
             let mut after = before.clone();
+            // Who has nothing there has nothing to delete.
+            let has_nothing = held.iter().all(|record| record.content.is_tombstone());
             after.heads.set_holder(slot, |record| {
-                held.contains(record) || (held.is_empty() && record.content.is_tombstone())
+                held.contains(record) || (has_nothing && record.content.is_tombstone())
             });
             for record in held {
                 after.heads.learn(Head { record, holders: HolderSet::only(slot) });

@@ -172,7 +172,10 @@ impl World {
         self.crash(device);
         let this = &mut self.devices[device];
         let same_epoch = this.index().identity().epoch == backup.identity().epoch;
-        this.rolled_back_to = same_epoch.then_some(backup.last_sequence().0);
+        if same_epoch {
+            let to = backup.last_sequence().0;
+            this.rolled_back_to = Some(this.rolled_back_to.map_or(to, |before| before.min(to)));
+        }
         this.asleep = same_epoch.then_some(backup).or(this.asleep.take());
         self.ledger.forget(device);
         self.note(format_args!("{device} has an old index"));

@@ -5,7 +5,9 @@ use std::fmt::Write as _;
 use std::hash::{DefaultHasher, Hash, Hasher};
 
 use driftless_core::index::Flag;
-use driftless_core::{Content, ContentId, Entry, FileRecord, Index, RelPath, Slot, VersionVector};
+use driftless_core::{
+    Content, ContentId, Entry, FileRecord, HolderSet, Index, RelPath, Slot, Totals, VersionVector,
+};
 use driftless_proto::IndexUpdate;
 
 use super::World;
@@ -108,8 +110,8 @@ impl World {
     /// Checks a world at rest.
     pub(crate) fn check(&mut self) {
         let problems = [
-            self.check_statuses(),
             self.check_indexes(),
+            self.check_statuses(),
             self.check_trees(),
             self.check_agreement(),
             self.check_nothing_lost(),
@@ -142,6 +144,11 @@ impl World {
     fn check_indexes(&mut self) -> Result<(), String> {
         for number in 0..self.devices.len() {
             let entries = self.entries(number);
+            let mut totals = Totals::default();
+            entries.iter().for_each(|(_, entry)| totals.add(entry));
+            if totals != *self.devices[number].index().totals() {
+                return Err(format!("the sums of device {number}'s index are wrong"));
+            }
             for (path, entry) in &entries {
                 self.check_entry(number, path, entry)?;
             }
@@ -285,7 +292,7 @@ impl World {
         };
         let mut text = format!("  {path}{}:\n", if entry.is_needed() { " is needed" } else { "" });
         for head in entry.heads.iter() {
-            let holders: Vec<_> = head.holders.iter().map(Slot::number).collect();
+            let holders: Vec<_> = head.holders.iter().map(Slot::number).take(8).collect();
             let _ = writeln!(text, "    {} held by {holders:?}", tell(&head.record));
         }
         if let Some(disk) = &entry.disk {
@@ -312,8 +319,8 @@ impl World {
                 );
             }
             for (path, entry) in self.entries(number) {
-                let all = self.devices.len() as u32;
-                let is_lacked = entry.heads.iter().any(|head| head.holders.len() < all);
+                let all = HolderSet::from_bits((1 << self.devices.len()) - 1);
+                let is_lacked = entry.heads.iter().any(|head| !head.holders.includes(all));
                 if entry.is_needed() || entry.heads.is_conflict() || is_lacked {
                     text += &self.tell_entry(&path, &entry);
                 }
