@@ -79,6 +79,24 @@ fn an_old_index_takes_a_new_epoch_and_loses_nothing() {
     assert_eq!(outcome(&mut world), "a=3; b=2; c=4; d=5");
 }
 
+/// P9: an old index that had said nothing new is noticed by what it had
+/// acknowledged, so that it forgets what everyone else has.
+#[test]
+fn an_old_index_of_a_listener_brings_nothing_deleted_back() {
+    let mut world = World::new(14, 2);
+    world.write(0, "gone", "1");
+    while world.status(1).is_none_or(|status| status.totals.need_files == 0) {
+        world.wait(1);
+    }
+    world.back_up_index(1);
+    settled(world.settle());
+    world.remove(0, "gone");
+    settled(world.settle());
+    settled(world.settle());
+    world.restore_index(1);
+    assert_eq!(outcome(&mut world), "");
+}
+
 /// A path that everyone has forgotten and someone makes again is no earlier
 /// version of itself.
 #[test]

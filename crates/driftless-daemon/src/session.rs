@@ -150,21 +150,9 @@ impl Conversation {
     async fn introduce(&self) {
         let mut states = Vec::new();
         for (config, folder, _) in self.hub.folders_with(self.device) {
-            let device = self.device;
-            let state = folder.ask(move |asked| {
-                use driftless_core::Index;
-                let (index, seen) = (asked.engine.index(), asked.engine.seen_of(&device));
-                seen.ok().map(|seen| (index.identity().epoch, index.last_sequence(), seen))
-            });
-            if let Some(Some((epoch, sequence, seen))) = state.await {
-                states.push(FolderState {
-                    id: config.id,
-                    label: config.label,
-                    epoch,
-                    sequence,
-                    seen,
-                });
-            }
+            let (device, label) = (self.device, config.label);
+            let state = folder.ask(move |asked| asked.engine.introduction(&device, label).ok());
+            states.extend(state.await.flatten());
         }
         self.send(Message::Folders(states));
     }

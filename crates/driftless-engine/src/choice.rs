@@ -37,7 +37,7 @@ impl<I: Index> Engine<I> {
                 if blocks.blocks().len() > 1 {
                     self.index.put_block_list(content, &blocks)?;
                 }
-                self.work.stored.entry(content).or_default().insert(path.clone());
+                self.need_stored(content, path);
                 Content::File { content, size_bytes, level, mode, mtime_ns }
             }
         };

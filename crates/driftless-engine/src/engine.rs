@@ -6,11 +6,9 @@ use driftless_core::brake::{Brake, HeldBack};
 use driftless_core::diff::Writer;
 use driftless_core::plan::Reason;
 use driftless_core::{
-    Content, ContentId, Cursor, DeviceId, Entry, FileRecord, FolderId, Index, Problem, RelPath,
-    Totals, VersionVector,
+    Content, ContentId, DeviceId, Entry, FileRecord, FolderId, Index, Problem, RelPath, Totals,
+    VersionVector,
 };
-
-use driftless_proto::Seen;
 
 use crate::io::{Action, Effect, Event, Input, LocalSource, StopReason};
 use crate::local::Local;
@@ -195,15 +193,6 @@ impl<I: Index> Engine<I> {
             .then_some(LocalSource::Stored(content)))
     }
 
-    /// How far the index of `device` has been heard, to be told it; `None` if
-    /// it was not at all.
-    pub fn seen_of(&self, device: &DeviceId) -> Result<Option<Seen>, I::Error> {
-        let slot = self.index.devices().into_iter().find(|(_, known)| known == device);
-        let cursor = slot.map_or(Ok(Cursor::default()), |(slot, _)| self.index.cursor(slot))?;
-        let (sequence, wanted_after) = (cursor.heard, cursor.received);
-        Ok(cursor.epoch.map(|epoch| Seen { epoch, sequence, wanted_after }))
-    }
-
     fn dispatch(&mut self, input: Input) -> Result<(), I::Error> {
         match input {
             Input::Started { stored } => self.started(stored),
@@ -377,6 +366,15 @@ impl<I: Index> Engine<I> {
         let by = entry.shown().map_or(self.config.device, |shown| shown.device);
         let (path, reason) = (path.clone(), Reason::Resolved);
         self.effect(Effect::Release { content, path, by, reason });
+    }
+
+    /// Notes that `path` needs `content`, which has been put into the store of
+    /// heads, and takes back that it was to be let go of for another path.
+    pub(crate) fn need_stored(&mut self, content: ContentId, path: &RelPath) {
+        self.work.stored.entry(content).or_default().insert(path.clone());
+        self.effects.retain(|effect| {
+            !matches!(effect, Effect::Release { content: released, .. } if *released == content)
+        });
     }
 
     pub(crate) fn publish_change(&mut self, path: &RelPath, before: &Entry, record: &FileRecord) {

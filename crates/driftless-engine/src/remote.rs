@@ -10,7 +10,7 @@ use driftless_core::{
     Sequence, Slot,
 };
 use driftless_proto::codec::path_update_bytes;
-use driftless_proto::{FolderState, IndexUpdate, PathUpdate};
+use driftless_proto::{FolderState, IndexUpdate, PathUpdate, Seen};
 
 use crate::engine::Engine;
 use crate::io::Effect;
@@ -32,6 +32,22 @@ pub(crate) struct Link {
 }
 
 impl<I: Index> Engine<I> {
+    /// What to say of the folder to a device that has just connected, and to
+    /// one that has just come to share it.
+    pub fn introduction(&self, device: &DeviceId, label: String) -> Result<FolderState, I::Error> {
+        let slot = self.index.devices().into_iter().find(|(_, known)| known == device);
+        let cursor = slot.map_or(Ok(Cursor::default()), |(slot, _)| self.index.cursor(slot))?;
+        let (sequence, wanted_after) = (cursor.heard, cursor.received);
+        Ok(FolderState {
+            id: self.config.folder.clone(),
+            label,
+            epoch: self.index.identity().epoch,
+            sequence: self.index.last_sequence(),
+            seen: cursor.epoch.map(|epoch| Seen { epoch, sequence, wanted_after }),
+            acknowledged: cursor.acknowledged,
+        })
+    }
+
     pub(crate) fn connected(
         &mut self,
         device: DeviceId,
@@ -43,16 +59,24 @@ impl<I: Index> Engine<I> {
             return Ok(());
         };
         let mut cursor = self.index.cursor(slot)?;
-        if cursor.epoch != Some(state.epoch) {
+        let own = self.index.identity().epoch;
+        let seen = state.seen.filter(|seen| seen.epoch == own);
+        if cursor.epoch == Some(state.epoch) {
+            if seen.map_or(Sequence(0), |seen| seen.sequence) < cursor.acknowledged {
+                // Its index was rolled back, which it notices by what it is
+                // told of its acknowledgements; then it comes anew.
+                return Ok(());
+            }
+        } else {
             self.index.clear_holder(slot)?;
             cursor.epoch = Some(state.epoch);
             (cursor.heard, cursor.received) = (Sequence(0), Sequence(0));
         }
-        let own = self.index.identity().epoch;
-        let seen = state.seen.filter(|seen| seen.epoch == own);
-        if seen.is_some_and(|seen| seen.sequence > cursor.sent) {
-            // The device has seen what this index does not remember having
-            // said, even if it has assigned as many sequences anew since.
+        let was_rolled_back =
+            |seen: Seen| seen.sequence > cursor.sent || state.acknowledged > cursor.heard;
+        if seen.is_some_and(was_rolled_back) {
+            // The device remembers what this index has said, or acknowledged,
+            // and it does not, even if it has assigned as many sequences since.
             self.index.set_cursor(slot, cursor)?;
             self.links.clear();
             self.begin_epoch(spare, cursor.sent)?;

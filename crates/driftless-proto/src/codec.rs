@@ -186,6 +186,7 @@ fn folder_to_wire(folder: &FolderState) -> wire::FolderState {
         seen_epoch: folder.seen.map_or(0, |seen| seen.epoch.0),
         seen_sequence: folder.seen.map_or(0, |seen| seen.sequence.0),
         wanted_after: folder.seen.map_or(0, |seen| seen.wanted_after.0),
+        acknowledged: folder.acknowledged.0,
     }
 }
 
@@ -203,6 +204,7 @@ fn folder_from_wire(folder: wire::FolderState) -> Result<FolderState, DecodeErro
         epoch: Epoch(folder.epoch),
         sequence: Sequence(folder.sequence),
         seen: folder.has_cursor.then_some(seen),
+        acknowledged: Sequence(folder.acknowledged),
     })
 }
 

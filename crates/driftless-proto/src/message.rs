@@ -53,6 +53,9 @@ pub struct FolderState {
     pub sequence: Sequence,
     /// What the sender has of the receiver's index.
     pub seen: Option<Seen>,
+    /// What the receiver has acknowledged of the sender's index, in this epoch:
+    /// if it remembers less, its own was rolled back.
+    pub acknowledged: Sequence,
 }
 
 /// The sender has durably taken over the receiver's index up to here.

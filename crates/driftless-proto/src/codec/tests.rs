@@ -98,6 +98,7 @@ fn control_messages_read_back() {
         epoch: Epoch(1),
         sequence: Sequence(2),
         seen,
+        acknowledged: Sequence(1),
     };
     for message in [
         Message::Hello(Hello {

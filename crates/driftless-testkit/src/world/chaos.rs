@@ -171,7 +171,8 @@ impl World {
             1 => Choice::Both,
             2 => Self::made_by(self.random.index(self.devices.len())),
             _ => {
-                let text = self.some_text(device);
+                self.scheduled += 1;
+                let text = format!("{device} decided {}", self.scheduled);
                 return self.resolve_with(device, path.as_str(), &text);
             }
         };

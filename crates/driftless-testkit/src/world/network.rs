@@ -4,7 +4,7 @@
 use driftless_core::{Epoch, Index};
 use driftless_engine::Input;
 use driftless_proto::message::PROTOCOL_VERSION;
-use driftless_proto::{Channel, FolderState, Hello, Message, Session};
+use driftless_proto::{Channel, Hello, Message, Session};
 
 use super::device::id_of;
 use super::oracle::Claim;
@@ -150,18 +150,11 @@ impl World {
     }
 
     fn introduce(&mut self, from: usize, to: usize) {
-        let this = &self.devices[from];
-        let index = this.index();
-        let seen =
-            this.engine.as_ref().and_then(|engine| engine.seen_of(&id_of(to)).ok().flatten());
-        let state = FolderState {
-            id: this.config.folder.clone(),
-            label: "simulated".into(),
-            epoch: index.identity().epoch,
-            sequence: index.last_sequence(),
-            seen,
-        };
-        self.send(from, to, &Message::Folders(vec![state]), Vec::new());
+        let Some(engine) = &self.devices[from].engine else { return };
+        match engine.introduction(&id_of(to), "simulated".into()) {
+            Ok(state) => self.send(from, to, &Message::Folders(vec![state]), Vec::new()),
+            Err(error) => self.fail(format!("device {from}'s index failed: {error}")),
+        }
     }
 
     pub(crate) fn send(&mut self, from: usize, to: usize, message: &Message, claims: Vec<Claim>) {
