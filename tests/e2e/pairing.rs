@@ -98,6 +98,15 @@ fn n1_a_large_file_goes_on_where_a_broken_link_left_it_and_an_insertion_costs_li
     settle_equal("notes", &[&ada, &bob]);
     let came = lan.received_bytes(2) - before;
     assert!(came < 4 << 20, "{came} bytes for one");
+
+    // A new file that has most of its blocks in common with another.
+    bytes.truncate(48 << 20);
+    bytes.extend_from_slice(b"and another ending");
+    let before = lan.received_bytes(2);
+    fs::write(ada.path("notes").join("cut.bin"), &bytes).unwrap();
+    settle_equal("notes", &[&ada, &bob]);
+    let came = lan.received_bytes(2) - before;
+    assert!(came < 4 << 20, "{came} bytes for an ending");
 }
 
 /// Bytes that neither repeat nor compress.

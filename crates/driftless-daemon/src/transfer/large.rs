@@ -3,14 +3,15 @@
 //! The devices that have the file take turns: each asks for the next stretch
 //! of missing blocks whenever it has room, so that a quick one does more.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, PoisonError};
 
 use bytes::Bytes;
 use driftless_core::block::MAX_BLOCKS;
-use driftless_core::{Block, BlockHash, BlockList, DeviceId};
+use driftless_core::{Block, BlockHash, BlockList, ContentId, DeviceId, Index};
 use driftless_engine::{FetchError, Fetched};
-use driftless_fs::{LocalSource, StageError, StagedFile};
+use driftless_fs::staging::LocalBlock;
+use driftless_fs::{LocalPlace, LocalSource, StageError, StagedFile};
 use driftless_proto::codec::encode_request;
 use driftless_proto::{BlockRange, FileBlocks, Request, RequestBody};
 use tokio::task::JoinSet;
@@ -21,6 +22,9 @@ use super::{Context, FetchJob, fetch_error, place_of};
 /// A request asks for about this much, in bytes, and at most this many blocks.
 const STRETCH_BYTES: u64 = 4 << 20;
 const STRETCH_BLOCKS: usize = 1024;
+
+/// How many missing blocks are looked for in other files: about 100 ms of work.
+const LOOKED_UP: usize = 8192;
 
 /// How many requests to one device are under way for one file.
 const REQUESTS_AT_ONCE: usize = 3;
@@ -88,15 +92,54 @@ async fn begin(
         }
     }
     let (root, content, path) = (context.root.clone(), job.content, job.path.clone());
-    let begun = tokio::task::spawn_blocking(move || {
+    let began = tokio::task::spawn_blocking(move || {
         let file = StagedFile::begin(&root, content, list)?;
         file.copy_local(&sources)?;
         Ok(Arc::new(file))
     });
-    begun
-        .await
-        .map_err(|_| FetchError::NotAvailable)?
-        .map_err(|error: StageError| fetch_error(&path, &error))
+    let began = began.await.map_err(|_| FetchError::NotAvailable)?;
+    let file = began.map_err(|error: StageError| fetch_error(&path, &error))?;
+    let others = other_files(context, &file).await;
+    if others.is_empty() {
+        return Ok(file);
+    }
+    let copying = Arc::clone(&file);
+    let copied = tokio::task::spawn_blocking(move || copying.copy_local(&others).map(drop));
+    let copied = copied.await.map_err(|_| FetchError::NotAvailable)?;
+    copied.map_err(|error| fetch_error(&path, &error))?;
+    Ok(file)
+}
+
+/// Files of the tree that have some of the blocks that are still missing.
+async fn other_files(context: &Context, file: &StagedFile) -> Vec<LocalSource> {
+    let missing: Vec<BlockHash> = file
+        .missing()
+        .into_iter()
+        .take(LOOKED_UP)
+        .filter_map(|index| file.blocks().blocks().get(index))
+        .map(|block| block.hash)
+        .collect();
+    if missing.is_empty() {
+        return Vec::new();
+    }
+    let found = context.folder.ask(move |asked| {
+        let index = asked.engine.index();
+        let mut by_content: BTreeMap<ContentId, Vec<LocalBlock>> = BTreeMap::new();
+        for hash in missing {
+            if let Ok(Some((content, offset_bytes))) = index.find_block(hash) {
+                by_content.entry(content).or_default().push(LocalBlock { hash, offset_bytes });
+            }
+        }
+        by_content
+            .into_iter()
+            .filter_map(|(content, blocks)| {
+                let path = index.paths_with(content, 1).ok()?.pop()?;
+                let stat = index.get(&path).ok()??.present()?.stat;
+                Some(LocalSource { place: LocalPlace::Path(path, stat), blocks })
+            })
+            .collect()
+    });
+    found.await.unwrap_or_default()
 }
 
 /// The content's block list, from the first device that has it.
