@@ -33,7 +33,7 @@ mod stat;
 pub mod watch;
 
 pub use apply::apply;
-pub use hash::{HashError, Hashed, hash_file};
+pub use hash::{HashError, Hashed, hash_file, make_durable};
 pub use ignore::Ignore;
 pub use read::{BlockReader, ReadError, Source};
 pub use root::{Marker, Root, RootError};

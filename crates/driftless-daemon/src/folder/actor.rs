@@ -9,7 +9,9 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use driftless_core::{Problem, ProblemCode};
-use driftless_engine::{Config, Effect, Engine, Event, Input, LocalSource, Mode, StopReason};
+use driftless_engine::{
+    Config, Effect, Engine, Event, HashError, Input, LocalSource, Mode, StopReason,
+};
 use driftless_fs::{Ignore, Root, WatchEvent, Watcher};
 use driftless_proto::{Message as Said, Received};
 use driftless_store::SqliteIndex;
@@ -25,7 +27,7 @@ use crate::hashing::HashJob;
 use crate::hub::Hub;
 use crate::links::Outgoing;
 use crate::transfer::{self, FetchJob};
-use crate::trouble::with_causes;
+use crate::trouble::{self, with_causes};
 
 /// How many messages are handled in one transaction at the most.
 const BATCH: usize = 1024;
@@ -266,6 +268,7 @@ impl Actor {
             return;
         }
         let Some(open) = self.open.as_mut() else { return };
+        let inputs = durable(&open.root, inputs);
         match open.engine.handle(inputs, now_ms()) {
             Ok(effects) => {
                 open.gate.set_closed(open.engine.is_saturated());
@@ -522,6 +525,27 @@ fn start_watcher(root: &Root, inbox: &mpsc::Sender<Message>) -> Watcher {
         tracing::warn!(%error, "no thread to hear of changes with");
     }
     watcher
+}
+
+/// Sees to it that what was read is on the disk before it is written down that
+/// it is. Files that the disk fails to keep were not read.
+fn durable(root: &Root, mut inputs: Vec<Input>) -> Vec<Input> {
+    let read = inputs.iter().filter_map(|input| match input {
+        Input::Hashed { path, result: Ok(_) } => Some(path),
+        _ => None,
+    });
+    let read: Vec<_> = read.collect();
+    if read.is_empty() {
+        return inputs;
+    }
+    if let Err(error) = driftless_fs::make_durable(root, &read) {
+        for input in &mut inputs {
+            if let Input::Hashed { path, result } = input {
+                *result = Err(HashError::Unreadable(trouble::problem(path, &error)));
+            }
+        }
+    }
+    inputs
 }
 
 /// The engine's word for a mode.
