@@ -169,12 +169,17 @@ const FEW: usize = 8;
 ///
 /// The disk failed; nothing is known of what is durable.
 pub fn make_durable(root: &Root, paths: &[&RelPath]) -> std::io::Result<()> {
+    // A file system that cannot sync, or is read-only, has nothing to wait for.
+    let lenient = |synced: rustix::io::Result<()>| match synced {
+        Err(Errno::INVAL | Errno::ROFS | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(()),
+        synced => synced,
+    };
     if paths.len() > FEW {
-        return Ok(rustix::fs::syncfs(root.fd())?);
+        return Ok(lenient(rustix::fs::syncfs(root.fd()))?);
     }
     for path in paths {
         match root.open_file(path) {
-            Ok(fd) => rustix::fs::fsync(&fd)?,
+            Ok(fd) => lenient(rustix::fs::fsync(&fd))?,
             Err(Errno::IO) => return Err(Errno::IO.into()),
             Err(_) => {}
         }
