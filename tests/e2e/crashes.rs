@@ -120,6 +120,10 @@ fn p1_ten_kills_in_the_middle_of_busy_work_lose_nothing_and_make_no_conflict() {
         person.finds_everything_on(&ada, name);
         person.finds_everything_on(&bob, name);
     }
-    assert_eq!(ada.conflicts("notes"), []);
-    assert_eq!(bob.conflicts("notes"), []);
+    for device in [&ada, &bob] {
+        assert_eq!(device.conflicts("notes"), []);
+        for surprise in ["breaks the rules", "rolled back"] {
+            assert!(!device.logged().contains(surprise), "{} logged: {surprise}", device.name());
+        }
+    }
 }

@@ -27,44 +27,34 @@ pub(crate) enum Outgoing {
 pub(crate) struct Link {
     pub(crate) connection: Connection,
     outgoing: mpsc::Sender<Outgoing>,
-    /// Tells one connection of a device from the next.
-    number: u64,
 }
 
 /// The connections of the moment, at most one per device.
 #[derive(Debug, Default)]
 pub(crate) struct Links {
-    links: Mutex<(u64, BTreeMap<DeviceId, Link>)>,
+    links: Mutex<BTreeMap<DeviceId, Link>>,
 }
 
 impl Links {
-    fn lock(&self) -> MutexGuard<'_, (u64, BTreeMap<DeviceId, Link>)> {
+    fn lock(&self) -> MutexGuard<'_, BTreeMap<DeviceId, Link>> {
         self.links.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Notes a connection; returns its number and what is to be sent on it.
-    pub(crate) fn add(&self, connection: Connection) -> (u64, mpsc::Receiver<Outgoing>) {
+    /// Notes a connection; returns what is to be sent on it.
+    pub(crate) fn add(&self, connection: Connection) -> mpsc::Receiver<Outgoing> {
         let (outgoing, queue) = mpsc::channel(OUTGOING);
-        let mut links = self.lock();
-        links.0 += 1;
-        let number = links.0;
-        links.1.insert(connection.device(), Link { connection, outgoing, number });
-        (number, queue)
+        self.lock().insert(connection.device(), Link { connection, outgoing });
+        queue
     }
 
-    /// Forgets a connection; returns whether it still was the device's.
-    pub(crate) fn remove(&self, device: DeviceId, number: u64) -> bool {
-        let mut links = self.lock();
-        let is_current = links.1.get(&device).is_some_and(|link| link.number == number);
-        if is_current {
-            links.1.remove(&device);
-        }
-        is_current
+    /// Forgets the device's connection.
+    pub(crate) fn remove(&self, device: DeviceId) {
+        self.lock().remove(&device);
     }
 
     /// The device's connection.
     pub(crate) fn get(&self, device: DeviceId) -> Option<Link> {
-        self.lock().1.get(&device).cloned()
+        self.lock().get(&device).cloned()
     }
 
     /// Sends something to the device if it is connected. A device that does

@@ -1,13 +1,15 @@
 //! Starting and ending the daemon, and what it does meanwhile.
 
+use std::collections::BTreeMap;
 use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use driftless_control::{EventLog, Server};
+use driftless_core::DeviceId;
 use driftless_net::{Net, NetConfig, NetEvent};
-use tokio::sync::{mpsc, watch};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::config::Config;
@@ -102,14 +104,27 @@ async fn serve(
 }
 
 /// Runs a session for every connection, and takes note of the rest.
+///
+/// A device's sessions follow each other: the next begins once the last has
+/// ended and every folder knows it. So nothing that was meant for one
+/// connection goes out on the next, where it would be a gap in an index.
 async fn hear_network(hub: Arc<Hub>, mut events: mpsc::Receiver<NetEvent>) {
     let mut sessions = JoinSet::new();
+    let mut latest: BTreeMap<DeviceId, oneshot::Receiver<()>> = BTreeMap::new();
     while let Some(event) = events.recv().await {
         match event {
             NetEvent::Connected(connection) => {
-                // In the order of events: the last connection of a device is the one that counts.
-                let (number, queue) = hub.links.add(connection.clone());
-                sessions.spawn(session::run(Arc::clone(&hub), connection, number, queue));
+                let (ending, ended) = oneshot::channel();
+                let before = latest.insert(connection.device(), ended);
+                let hub = Arc::clone(&hub);
+                sessions.spawn(async move {
+                    if let Some(before) = before {
+                        // It says nothing: it ends by going away.
+                        let _ = before.await;
+                    }
+                    session::run(hub, connection).await;
+                    drop(ending);
+                });
             }
             NetEvent::AddressSeen { device, address } => hub.remember_address(device, address),
             NetEvent::Paired(paired) => hub.paired(Ok(paired)).await,

@@ -23,14 +23,11 @@ use crate::hub::Hub;
 use crate::links::Outgoing;
 use crate::{random, serve};
 
-/// Runs a connection, which `links` knows by `number` and has a queue for, until it ends.
-pub(crate) async fn run(
-    hub: Arc<Hub>,
-    connection: Connection,
-    number: u64,
-    queue: mpsc::Receiver<Outgoing>,
-) {
+/// Runs a connection until it ends and no folder knows of it any more. The
+/// device has no other session meanwhile.
+pub(crate) async fn run(hub: Arc<Hub>, connection: Connection) {
     let device = connection.device();
+    let queue = hub.links.add(connection.clone());
     hub.device_connected(&connection);
     let mut tasks = JoinSet::new();
     tasks.spawn(write(connection.clone(), queue));
@@ -47,10 +44,9 @@ pub(crate) async fn run(
         connection.close(CloseReason::Violation);
     }
     tasks.shutdown().await;
-    if hub.links.remove(device, number) {
-        conversation.unlink_all().await;
-        hub.device_disconnected(device, connection.closed().await);
-    }
+    hub.links.remove(device);
+    conversation.unlink_all().await;
+    hub.device_disconnected(device, connection.closed().await);
 }
 
 /// Sends what is queued for the connection, in order.
@@ -172,7 +168,10 @@ impl Conversation {
             .collect();
         let mut fresh = Vec::new();
         for (config, folder, opening) in ours {
-            let known = self.linked.get(&config.id).is_some_and(|(known, _)| *known == opening);
+            let known = self
+                .linked
+                .get(&config.id)
+                .is_some_and(|(known, linked)| *known == opening && Arc::ptr_eq(linked, &folder));
             if let Some(state) = theirs.get(&config.id).filter(|_| !known) {
                 fresh.push((config.id, opening, folder, state.clone()));
             }
@@ -190,9 +189,12 @@ impl Conversation {
         }
     }
 
+    /// Tells the engines that the connection is gone, and returns once they
+    /// have taken note.
     async fn unlink_all(&mut self) {
         for (_, (_, folder)) in std::mem::take(&mut self.linked) {
             folder.inputs(vec![Input::Disconnected(self.device)]).await;
+            folder.ask(|_| ()).await;
         }
     }
 }

@@ -116,6 +116,11 @@ impl Device {
         self.scratch.join(&self.name).join("daemon.log")
     }
 
+    /// What its daemons have logged.
+    pub(crate) fn logged(&self) -> String {
+        fs::read_to_string(self.log()).unwrap_or_default()
+    }
+
     /// Adds a folder under [`Device::path`].
     pub(crate) fn add_folder(&self, folder: &str, share_with: &[&str], options: &[&str]) {
         let path = self.path(folder);
