@@ -1,8 +1,9 @@
-//! The project's chores: `cargo xtask test`, `demo`, `tidy`.
+//! The project's chores: `cargo xtask test`, `demo`, `codegen`, `tidy`.
 //!
 //! Everything that a newcomer, a maintainer or CI does beyond plain cargo
 //! commands is here, in Rust, so that it is the same on every machine.
 
+mod codegen;
 mod demo;
 mod setup;
 mod tidy;
@@ -41,6 +42,8 @@ enum Chore {
         #[arg(long)]
         once: bool,
     },
+    /// Writes the control API's types for the user interface.
+    Codegen,
     /// Checks the rules of the house that the compiler does not.
     Tidy,
 }
@@ -68,6 +71,7 @@ fn run(chore: Chore) -> anyhow::Result<ExitCode> {
             Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
         }
         Chore::Demo { dir, once } => demo::run(dir, once).map(|()| ExitCode::SUCCESS),
+        Chore::Codegen => codegen::run(root()).map(|()| ExitCode::SUCCESS),
         Chore::Tidy => tidy::run(root()),
     }
 }

@@ -14,6 +14,8 @@ use std::process::{Command, ExitCode};
 
 use anyhow::{Context as _, ensure};
 
+use crate::codegen;
+
 /// A rule that is broken, and where.
 pub(crate) struct Breach {
     /// Relative to the workspace.
@@ -57,6 +59,10 @@ pub(crate) fn run(root: &Path) -> anyhow::Result<ExitCode> {
             let message = "is missing or says nothing; write it".to_owned();
             breaches.push(Breach { file: document.into(), line: 1, message });
         }
+    }
+    if codegen::is_stale(root) {
+        let message = "differs from the API's types; run 'cargo xtask codegen'".to_owned();
+        breaches.push(Breach { file: codegen::FILE.into(), line: 1, message });
     }
     println!("{scenarios}");
     for warning in &long_files {
