@@ -3,6 +3,8 @@
 //! Decoding is the edge at which foreign bytes become core's types: every path,
 //! count, length and hash is checked here, and nothing behind it checks again.
 
+mod unfold;
+
 use driftless_core::block::MAX_BLOCK_BYTES;
 use driftless_core::heads::MAX_HEADS;
 use driftless_core::path::ParsePathError;
@@ -87,6 +89,7 @@ pub fn path_update_bytes(update: &PathUpdate) -> usize {
 pub fn decode(frame: &[u8]) -> Result<Message, DecodeError> {
     use wire::frame::Body;
     check(frame.len() <= MAX_FRAME_BYTES, "the frame")?;
+    unfold::check(frame, &unfold::FRAME)?;
     Ok(match wire::Frame::decode(frame)?.body.ok_or(DecodeError::Missing("a body"))? {
         Body::Update(update) => Message::IndexUpdate(update_from_wire(update)?),
         Body::Hello(hello) => {
@@ -144,6 +147,7 @@ pub fn encode_request(request: &Request) -> Vec<u8> {
 pub fn decode_request(frame: &[u8]) -> Result<Request, DecodeError> {
     use wire::request::Body;
     check(frame.len() <= MAX_FRAME_BYTES, "the frame")?;
+    unfold::check(frame, &unfold::REQUEST)?;
     let request = wire::Request::decode(frame)?;
     let body = match request.body.ok_or(DecodeError::Missing("a body"))? {
         Body::BlockList(wanted) => RequestBody::BlockList {
