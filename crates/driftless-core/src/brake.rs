@@ -5,6 +5,7 @@
 //! device. Decides only whether to hold; what was displaced goes to history in
 //! any case.
 
+use crate::sabotage::{Sabotage, is};
 use crate::totals::Totals;
 
 /// When a mass change is held back.
@@ -39,6 +40,7 @@ impl Brake {
         let pending = totals.need_deletions + totals.need_rewrites;
         let share = totals.files.saturating_mul(self.percent) / 100;
         let held = pending >= self.at_most || (pending >= self.at_least && pending > share);
+        let held = held && !is(Sabotage::ReleaseBrake);
         held.then_some(HeldBack {
             deletions: totals.need_deletions,
             rewrites: totals.need_rewrites,

@@ -4,6 +4,7 @@ use crate::heads::{Head, Heads, HolderSet, Slot};
 use crate::id::Sequence;
 use crate::record::{Content, FileRecord};
 use crate::resolve::combine;
+use crate::sabotage::{Sabotage, is};
 
 /// What `lstat` said of a path when it was last observed, as far as it tells
 /// whether the path has changed since.
@@ -132,7 +133,7 @@ impl Entry {
             self.disk.as_ref().filter(|disk| !disk.local).map(|disk| disk.record.content.clone());
         self.heads.set_holder(Slot::ME, |record| {
             if Some(record) == shown.as_ref() {
-                return settled;
+                return settled || is(Sabotage::ClaimUninstalled);
             }
             match &record.content {
                 Content::File { .. } => {
@@ -142,6 +143,7 @@ impl Entry {
                 Content::Tombstone { .. } | Content::Symlink { .. } | Content::Directory { .. } => {
                     settled
                 }
+                        || is(Sabotage::ClaimUnkept)
             }
         });
     }

@@ -8,6 +8,7 @@
 use std::cmp::Ordering;
 
 use crate::record::{Content, FileRecord};
+use crate::sabotage::{Sabotage, is};
 
 /// The most heads of one path that are taken over from devices.
 pub const MAX_HEADS: usize = 64;
@@ -138,6 +139,17 @@ impl Heads {
     pub fn insert(&mut self, head: Head) {
         let mut keep = true;
         self.0.retain_mut(|known| match known.record.version.causal_cmp(&head.record.version) {
+            Some(Ordering::Less)
+                if is(Sabotage::ResurrectDeleted) && head.record.content.is_tombstone() =>
+            {
+                true
+            }
+            None if is(Sabotage::LastHeardWins) => false,
+            None if is(Sabotage::WallTimeDecides) => {
+                let is_later = known.record.changed_ms <= head.record.changed_ms;
+                keep &= is_later;
+                !is_later
+            }
             Some(Ordering::Less) => false,
             Some(Ordering::Greater) => {
                 keep = false;
@@ -152,7 +164,8 @@ impl Heads {
         });
         if keep {
             let at = self.0.partition_point(|known| {
-                known.record.shown_order(&head.record) == Ordering::Greater
+                is(Sabotage::FirstHeardShows)
+                    || known.record.shown_order(&head.record) == Ordering::Greater
             });
             self.0.insert(at, head);
         }
@@ -216,8 +229,8 @@ impl Heads {
     pub fn losers(&self) -> Vec<&Head> {
         let mut distinct: Vec<&Head> = Vec::new();
         for head in self.0.iter().filter(|head| !head.record.content.is_tombstone()) {
-            if !distinct.iter().any(|known| known.record.content.is_same_data(&head.record.content))
-            {
+            let is_same = |known: &&Head| known.record.content.is_same_data(&head.record.content);
+            if !distinct.iter().any(is_same) || is(Sabotage::EqualContentsConflict) {
                 distinct.push(head);
             }
         }
@@ -238,17 +251,19 @@ impl Heads {
         &'a self,
         base: &'a Content,
     ) -> impl Iterator<Item = &'a FileRecord> + 'a {
-        self.0
-            .iter()
-            .map(|head| &head.record)
-            .filter(|record| record.content.is_tombstone() || record.content.is_same_data(base))
+        self.0.iter().map(|head| &head.record).filter(|record| {
+            record.content.is_tombstone()
+                || record.content.is_same_data(base)
+                || is(Sabotage::EditDecidesConflict)
+        })
     }
 
     /// Adds `slot` to the holders of every head that `held` accepts and takes
     /// it from the others.
     pub fn set_holder(&mut self, slot: Slot, held: impl Fn(&FileRecord) -> bool) {
         for head in &mut self.0 {
-            head.holders = if held(&head.record) {
+            let was_held = is(Sabotage::KeepStaleHolders) && head.holders.contains(slot);
+            head.holders = if held(&head.record) || was_held {
                 head.holders.with(slot)
             } else {
                 head.holders.without(slot)

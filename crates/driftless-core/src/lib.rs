@@ -28,6 +28,7 @@ pub mod path;
 pub mod plan;
 pub mod record;
 pub mod resolve;
+pub mod sabotage;
 pub mod scan;
 pub mod totals;
 pub mod version;

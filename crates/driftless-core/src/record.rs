@@ -3,6 +3,7 @@
 use crate::block::Level;
 use crate::id::{ContentId, DeviceId};
 use crate::path::RelPath;
+use crate::sabotage::{Sabotage, is};
 use crate::version::VersionVector;
 
 /// The longest target of a symlink, in bytes.
@@ -96,6 +97,8 @@ impl Content {
     /// that what it holds keeps its place; anything before a deletion.
     pub(crate) fn rank(&self) -> u8 {
         match self {
+            Self::Tombstone { .. } if is(Sabotage::DeletionBeatsEdit) => 3,
+            Self::Directory { .. } if is(Sabotage::FileBeatsDirectory) => 0,
             Self::Tombstone { .. } => 0,
             Self::Symlink { .. } | Self::File { .. } => 1,
             Self::Directory { .. } => 2,
@@ -146,6 +149,9 @@ impl FileRecord {
     /// device: comparing the weight first is what makes it transitive, where
     /// "dominance, else a tie-break" would cycle.
     pub fn shown_order(&self, other: &Self) -> std::cmp::Ordering {
+        if is(Sabotage::WallTimeShows) && self.changed_ms != other.changed_ms {
+            return self.changed_ms.cmp(&other.changed_ms);
+        }
         (self.content.rank(), self.version.weight())
             .cmp(&(other.content.rank(), other.version.weight()))
             .then_with(|| self.content.cmp(&other.content))

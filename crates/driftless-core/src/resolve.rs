@@ -2,6 +2,7 @@
 
 use crate::entry::Entry;
 use crate::record::Content;
+use crate::sabotage::{Sabotage, is};
 
 /// What a path should hold when its concurrent heads combine without loss.
 ///
@@ -26,7 +27,9 @@ pub fn combine(entry: &Entry) -> Option<Content> {
         _ => return None,
     };
     // Each touch must have been made on what the edit was made on.
-    if touches.iter().any(|touch| edit.previous.is_none() || touch.previous != edit.previous) {
+    if touches.iter().any(|touch| edit.previous.is_none() || touch.previous != edit.previous)
+        && !is(Sabotage::CombineUnrelated)
+    {
         return None;
     }
     match (&edit.content, &touch.content) {

@@ -2,6 +2,7 @@
 
 use driftless_core::index::Flag;
 use driftless_core::plan::{Precondition, Reason};
+use driftless_core::sabotage::{Sabotage, is};
 use driftless_core::{
     Content, DeviceId, Displaced, Entry, FileRecord, Head, HolderSet, Index, OnDisk, Problem,
     ProblemCode, RelPath, Slot, Step,
@@ -54,7 +55,8 @@ impl<I: Index> Engine<I> {
             Choice::With { .. } => false,
         };
         let is_here = |head: &Head| head.holders.contains(Slot::ME);
-        let has_all = entry.heads.iter().all(|head| !is_kept(head) || is_here(head));
+        let has_all = entry.heads.iter().all(|head| !is_kept(head) || is_here(head))
+            || is(Sabotage::ChooseUnheld);
         if !has_all {
             let message = "a version of it has not arrived yet; decide once it is here".to_owned();
             let code = ProblemCode::NotAvailable;

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use driftless_core::brake::{Brake, HeldBack};
 use driftless_core::diff::Writer;
 use driftless_core::plan::Reason;
+use driftless_core::sabotage::{Sabotage, is};
 use driftless_core::{
     Content, ContentId, DeviceId, Entry, FileRecord, FolderId, Index, Problem, RelPath, Totals,
     VersionVector,
@@ -338,7 +339,9 @@ impl<I: Index> Engine<I> {
             let runs_ahead = after.heads.iter().any(|head| {
                 author.branches().any(|author| head.record.version.get(author) > last.0)
             });
-            let announce = runs_ahead || before.announced() != after.announced();
+            let is_news =
+                before.announced() != after.announced() && !is(Sabotage::ForgetToAnnounce);
+            let announce = runs_ahead || is_news;
             self.index.put(path, &after, announce)?;
         }
         self.note_need(path, &after);

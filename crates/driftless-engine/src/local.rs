@@ -10,6 +10,7 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use driftless_core::diff::{Change, Observed, diff, mode_of};
 use driftless_core::index::Flag;
+use driftless_core::sabotage::{Sabotage, is};
 use driftless_core::{
     Content, ContentId, Entry, FileRecord, Index, MovedFrom, OnDisk, Problem, ProblemCode, RelPath,
     ScanBatch, Stat, VersionVector,
@@ -214,6 +215,9 @@ impl<I: Index> Engine<I> {
         scan: &mut Scan,
     ) -> Result<(), I::Error> {
         if batch.unknown.iter().any(|unknown| path.is_within(unknown)) {
+            if is(Sabotage::UnlistedIsAbsent) && entry.present().is_some() {
+                self.depart(path, &entry, None)?;
+            }
             return Ok(());
         }
         if batch.ignored.iter().any(|ignored| path.is_within(ignored)) {
@@ -463,7 +467,7 @@ impl<I: Index> Engine<I> {
         self.local.leaving.extend(scan.vanished.iter().map(|(path, _)| (path.clone(), None)));
         for (path, stat) in scan.fresh {
             match by_key.remove(&rename_key(&stat)) {
-                Some((old, old_stat)) if old_stat == stat => {
+                Some((old, old_stat)) if old_stat == stat || is(Sabotage::RenameUnread) => {
                     self.local.leaving.insert(old, Some((path, stat)));
                 }
                 Some((old, _)) => {
@@ -488,7 +492,8 @@ impl<I: Index> Engine<I> {
             let Some(certain) = self.local.leaving.remove(&old) else { continue };
             let candidate = self.local.awaiting_absence.remove(&old);
             let entry = self.entry(&old)?;
-            let is_gone = absence == Absence::Absent
+            let is_error = absence == Absence::Unknown;
+            let is_gone = (absence == Absence::Absent || is_error && is(Sabotage::ErrorIsAbsence))
                 && entry.present().is_some()
                 && !self.work.is_touching(&old);
             match (is_gone, certain, candidate) {
@@ -728,6 +733,9 @@ impl<I: Index> Engine<I> {
         }
         for (slot, device) in self.index.devices() {
             if !self.members.contains(&device) {
+        if is(Sabotage::ForgetDeletionEarly) {
+            return Ok(!entry.is_needed());
+        }
                 continue;
             }
             let holds = entry.heads.iter().all(|head| head.holders.contains(slot));

@@ -5,6 +5,7 @@
 //! sequence, so that a cursor says all of what has been taken over.
 
 use driftless_core::heads::MAX_HEADS;
+use driftless_core::sabotage::{Sabotage, is};
 use driftless_core::{
     Author, Content, Cursor, DeviceId, Entry, Epoch, FileRecord, Head, HolderSet, Index, RelPath,
     Sequence, Slot,
@@ -67,6 +68,8 @@ impl<I: Index> Engine<I> {
                 // told of its acknowledgements; then it comes anew.
                 return Ok(());
             }
+        } else if is(Sabotage::OverlookNewEpoch) && cursor.epoch.is_some() {
+            cursor.epoch = Some(state.epoch);
         } else {
             self.index.clear_holder(slot)?;
             cursor.epoch = Some(state.epoch);
@@ -74,7 +77,7 @@ impl<I: Index> Engine<I> {
         }
         let was_rolled_back =
             |seen: Seen| seen.sequence > cursor.sent || state.acknowledged > cursor.heard;
-        if seen.is_some_and(was_rolled_back) {
+        if seen.is_some_and(was_rolled_back) && !is(Sabotage::OverlookRollback) {
             // The device remembers what this index has said, or acknowledged,
             // and it does not, even if it has assigned as many sequences since.
             self.index.set_cursor(slot, cursor)?;
@@ -84,6 +87,9 @@ impl<I: Index> Engine<I> {
             return Ok(());
         }
         cursor.acknowledged = seen.map_or(Sequence(0), |seen| seen.wanted_after);
+        if is(Sabotage::NeverSendTwice) {
+            cursor.acknowledged = cursor.sent;
+        }
         self.index.set_cursor(slot, cursor)?;
         let more = state.sequence > cursor.received;
         self.links.insert(device, Link { slot, sent: cursor.acknowledged, sending: false, more });
@@ -99,6 +105,9 @@ impl<I: Index> Engine<I> {
         let old = self.index.identity().author;
         for (slot, _) in self.index.devices() {
             let cursor = self.index.cursor(slot)?;
+            if is(Sabotage::HearNothingAgain) {
+                continue;
+            }
             self.index.set_cursor(slot, Cursor { received: Sequence(0), ..cursor })?;
             self.index.clear_holder(slot)?;
         }
@@ -111,7 +120,7 @@ impl<I: Index> Engine<I> {
             doubtful.extend(page.into_iter().map(|(path, _)| path));
         }
         self.index.begin_epoch(epoch, Author::of(&self.config.device, epoch))?;
-        for path in doubtful {
+        for path in doubtful.into_iter().filter(|_| !is(Sabotage::KeepDoubtfulNames)) {
             self.write_anew(&path, old)?;
         }
         Ok(())
@@ -163,7 +172,8 @@ impl<I: Index> Engine<I> {
             self.effect(Effect::Disconnect { device, reason: "a gap in its index" });
             return Ok(());
         }
-        for PathUpdate { path, held } in update.paths {
+        let told = if is(Sabotage::DropTailOfUpdate) { 1 } else { update.paths.len() };
+        for PathUpdate { path, held } in update.paths.into_iter().take(told) {
             let before = self.entry(&path)?;
             let has_forgotten =
                 before.sequence <= cursor.acknowledged && supersedes_any(&before, &held);
@@ -273,6 +283,9 @@ impl<I: Index> Engine<I> {
             if update.upto > cursor.sent {
                 self.index.set_cursor(slot, Cursor { sent: update.upto, ..cursor })?;
             }
+            if is(Sabotage::SentIsReceived) {
+                self.received(device, update.epoch, update.upto)?;
+            }
             self.effect(Effect::SendIndex(device, update));
         }
         Ok(())
@@ -287,6 +300,7 @@ impl<I: Index> Engine<I> {
                 .announced()
                 .into_iter()
                 .filter(|record| !record.version.is_empty())
+                .filter(|record| !is(Sabotage::AnnounceOnlyShown) || entry.shown() == Some(record))
                 .cloned()
                 .collect();
             let update = PathUpdate { path, held };

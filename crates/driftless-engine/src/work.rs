@@ -15,6 +15,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use driftless_core::block::SINGLE_BLOCK_BYTES;
 use driftless_core::index::Flag;
 use driftless_core::plan::{Plan, plan, revert};
+use driftless_core::sabotage::{Sabotage, is};
 use driftless_core::totals::brakes_on;
 use driftless_core::{
     Content, ContentId, Displaced, Entry, FileRecord, Head, Heads, HolderSet, Index, Precondition,
@@ -145,7 +146,8 @@ impl Work {
     pub(crate) fn disuse_stored(&mut self, content: ContentId, path: &RelPath) -> bool {
         let Some(users) = self.stored.get_mut(&content) else { return false };
         users.remove(path);
-        let is_last = users.is_empty() && !self.arriving.contains_key(&content);
+        let is_last = (users.is_empty() && !self.arriving.contains_key(&content))
+            || is(Sabotage::ReleaseSharedContent);
         if is_last {
             self.stored.remove(&content);
         }
@@ -590,7 +592,10 @@ impl<I: Index> Engine<I> {
     pub(crate) fn retry_work(&mut self) {
         let now = self.now_ms;
         // Also when the clock jumped back: nothing rests longer than it should.
-        let due = |at: &u64| *at <= now || *at > now.saturating_add(RETRY_MS);
+        let due = |at: &u64| {
+            let is_too_late = *at > now.saturating_add(RETRY_MS);
+            *at <= now || (is_too_late && !is(Sabotage::TrustClockForRetries))
+        };
         let due: Vec<_> = self
             .work
             .parked

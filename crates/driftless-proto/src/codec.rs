@@ -9,6 +9,7 @@ use driftless_core::block::MAX_BLOCK_BYTES;
 use driftless_core::heads::MAX_HEADS;
 use driftless_core::path::ParsePathError;
 use driftless_core::record::{MAX_FILE_BYTES, MAX_TARGET_BYTES, MODE_MASK};
+use driftless_core::sabotage::{Sabotage, is};
 use driftless_core::version::VersionError;
 use driftless_core::{
     Author, BlockHash, Content, ContentId, DeviceId, Epoch, FileRecord, FolderId, Level, MovedFrom,
@@ -290,6 +291,7 @@ fn record_from_wire(record: wire::Record) -> Result<FileRecord, DecodeError> {
     };
     let moved_from = match record.moved_from {
         None => None,
+        Some(_) if is(Sabotage::DropOriginOnWire) => None,
         Some(from) => Some(MovedFrom {
             path: RelPath::parse(&from.path)?,
             version: version_from_wire(from.version)?,

@@ -1,6 +1,7 @@
 //! What became of fetches and steps, and what follows from it.
 
 use driftless_core::block::SINGLE_BLOCK_BYTES;
+use driftless_core::sabotage::{Sabotage, is};
 use driftless_core::{
     Content, ContentId, DeviceId, Displaced, Entry, FileRecord, Head, HolderSet, Index, OnDisk,
     Outcome, Problem, ProblemCode, RelPath, Slot, Stat, Step,
@@ -47,6 +48,7 @@ impl<I: Index> Engine<I> {
                 self.work.staged.insert(content);
                 self.work.pending.extend(fetching.paths);
             }
+            Err(FetchError::NotAvailable) if is(Sabotage::GiveUpFetching) => {}
             Err(FetchError::NotAvailable) => {
                 for path in fetching.paths {
                     self.park(path);
@@ -227,7 +229,10 @@ impl<I: Index> Engine<I> {
         let keeps = |inside: &Entry| {
             inside.present().is_some() && !inside.ignored && is_unknown_to_replacer(inside)
         };
-        if self.is_being_told() || !self.has_live_below(path, keeps)? {
+        if self.is_being_told()
+            || is(Sabotage::ReviveNothing)
+            || !self.has_live_below(path, keeps)?
+        {
             return Ok(false);
         }
         let mode = *mode;
