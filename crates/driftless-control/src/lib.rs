@@ -12,6 +12,8 @@ pub mod api;
 pub mod client;
 pub mod event_log;
 pub mod frame;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod method;
 pub mod server;
 mod socket;

@@ -49,6 +49,13 @@ macro_rules! methods {
                     $(Self::$params(_) => $name,)*
                 }
             }
+
+            /// The parameters on the wire.
+            pub(crate) fn params(&self) -> Result<Value, serde_json::Error> {
+                match self {
+                    $(Self::$params(params) => serde_json::to_value(params),)*
+                }
+            }
         }
 
         $(impl Method for api::$params {

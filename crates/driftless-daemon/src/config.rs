@@ -148,7 +148,7 @@ impl Config {
         Self::from_text(home, read(&home.config_file())?)
     }
 
-    fn from_text(home: &Home, text: String) -> Result<Self, ConfigError> {
+    pub(crate) fn from_text(home: &Home, text: String) -> Result<Self, ConfigError> {
         let file = home.config_file();
         let settings = parse::parse(&text, home.path()).map_err(|flaw| {
             let (line, column) = flaw.line_and_column(&text);
@@ -189,7 +189,7 @@ impl Config {
     }
 
     fn save_locked(&mut self) -> Result<(), ConfigError> {
-        let text = self.document.to_string();
+        let text = self.text();
         if text == self.saved {
             return Ok(());
         }
@@ -205,6 +205,11 @@ impl Config {
             .map_err(|source| ConfigError::Write { file, source })?;
         self.saved = text;
         Ok(())
+    }
+
+    /// The text of the file with the changes made since.
+    pub(crate) fn text(&self) -> String {
+        self.document.to_string()
     }
 
     /// Everything that the configuration says.

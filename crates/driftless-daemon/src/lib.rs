@@ -10,6 +10,8 @@ mod clock;
 pub mod config;
 mod folder;
 mod frame;
+#[doc(hidden)]
+pub mod fuzzing;
 mod hashing;
 pub mod home;
 mod hub;

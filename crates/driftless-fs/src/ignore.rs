@@ -42,11 +42,11 @@ pub struct Ignore {
 }
 
 #[derive(Debug, Clone)]
-struct RuleFile {
+pub(crate) struct RuleFile {
     stat: Option<Stat>,
     /// `None` while the file cannot be read.
     rules: Option<Arc<Gitignore>>,
-    problems: Vec<Problem>,
+    pub(crate) problems: Vec<Problem>,
 }
 
 /// The rules that hold in one directory, nearest first.
@@ -130,14 +130,7 @@ impl Ignore {
             }
             opened => self.read(dir, opened),
         };
-        let mut chain = parent.clone();
-        match file.rules {
-            Some(rules) => {
-                chain.levels.insert(0, (dir.map_or(0, |dir| dir.as_str().len() + 1), rules));
-            }
-            None => chain.unreadable = true,
-        }
-        chain
+        parent.within(dir, &file)
     }
 
     fn read(
@@ -191,6 +184,19 @@ impl Ignore {
 }
 
 impl Chain {
+    /// The chain in `dir`, where these are the rules.
+    pub(crate) fn within(&self, dir: Option<&RelPath>, file: &RuleFile) -> Self {
+        let mut chain = self.clone();
+        match &file.rules {
+            Some(rules) => {
+                let prefix = dir.map_or(0, |dir| dir.as_str().len() + 1);
+                chain.levels.insert(0, (prefix, Arc::clone(rules)));
+            }
+            None => chain.unreadable = true,
+        }
+        chain
+    }
+
     /// Whether a rule covers `path`, a path in the chain's directory.
     pub(crate) fn is_ignored(&self, path: &str, is_dir: bool) -> bool {
         let name = path.rsplit('/').next().unwrap_or(path);
@@ -241,7 +247,7 @@ fn read_text(fd: &impl AsFd, stat: &Stat) -> Result<String, String> {
     Ok(String::from_utf8_lossy(&bytes[..len]).into_owned())
 }
 
-fn parse(shown: &str, text: &str, stat: Option<Stat>) -> RuleFile {
+pub(crate) fn parse(shown: &str, text: &str, stat: Option<Stat>) -> RuleFile {
     let mut builder = GitignoreBuilder::new("");
     let mut problems = Vec::new();
     for (index, line) in text.trim_start_matches('\u{feff}').lines().enumerate() {

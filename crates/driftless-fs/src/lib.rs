@@ -19,6 +19,8 @@
 
 pub mod apply;
 mod beneath;
+#[doc(hidden)]
+pub mod fuzzing;
 pub mod hash;
 pub mod heads;
 pub mod history;

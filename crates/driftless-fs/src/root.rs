@@ -314,19 +314,30 @@ fn read_marker_in(root: &OwnedFd) -> Result<Option<Marker>, RootError> {
     };
     let mut text = vec![0; MARKER_MAX_BYTES];
     let len = rustix::io::pread(&fd, &mut text, 0)?;
-    let text = String::from_utf8_lossy(&text[..len]);
+    let damaged = || {
+        let kind = io::ErrorKind::InvalidData;
+        RootError::Unreadable(io::Error::new(kind, "the marker file .driftless/folder is damaged"))
+    };
+    parse_marker(&text[..len]).map(Some).ok_or_else(damaged)
+}
+
+/// Reads a marker file; `None` if it is damaged.
+pub(crate) fn parse_marker(bytes: &[u8]) -> Option<Marker> {
+    let text = String::from_utf8_lossy(bytes);
     let field = |name: &str| {
         text.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(": ")).map(str::trim)
     };
-    let folder = field("folder").and_then(|text| FolderId::parse(text).ok());
-    let instance = field("instance").and_then(|text| text.parse().ok());
-    match (folder, instance) {
-        (Some(folder), Some(instance)) => Ok(Some(Marker { folder, instance })),
-        _ => Err(RootError::Unreadable(io::Error::new(
-            io::ErrorKind::InvalidData,
-            "the marker file .driftless/folder is damaged",
-        ))),
-    }
+    let folder = FolderId::parse(field("folder")?).ok()?;
+    Some(Marker { folder, instance: field("instance")?.parse().ok()? })
+}
+
+/// The text of a marker file.
+pub(crate) fn marker_text(folder: &FolderId, instance: InstanceId) -> String {
+    format!(
+        "folder: {folder}\ninstance: {instance}\n\
+         This file marks the directory above as a copy of a driftless folder; \
+         without it, driftless stops syncing here rather than take missing files for deleted ones.\n"
+    )
 }
 
 fn write_marker(
@@ -334,11 +345,7 @@ fn write_marker(
     folder: &FolderId,
     instance: InstanceId,
 ) -> Result<(), RootError> {
-    let text = format!(
-        "folder: {folder}\ninstance: {instance}\n\
-         This file marks the directory above as a copy of a driftless folder; \
-         without it, driftless stops syncing here rather than take missing files for deleted ones.\n"
-    );
+    let text = marker_text(folder, instance);
     let flags =
         OFlags::CREATE | OFlags::TRUNC | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
     let fd = rustix::fs::openat(private, MARKER_NEW, flags, FILE_MODE)?;

@@ -22,7 +22,7 @@ use crate::pairing::clean_name;
 use crate::recognition::{self, NONCE_BYTES, Nonce, TAG_BYTES};
 use crate::registry::{MAX_HINTS, Registry};
 
-const SERVICE: &str = "_driftless._udp.local.";
+pub(crate) const SERVICE: &str = "_driftless._udp.local.";
 const ROTATION: Duration = Duration::from_secs(600);
 /// How long to wait before mDNS is tried again after it failed.
 const REPAIR: Duration = Duration::from_secs(30);
@@ -56,11 +56,11 @@ pub(crate) struct Neighbourhood {
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Sighting {
+pub(crate) struct Sighting {
     nonce: Nonce,
     tag: [u8; TAG_BYTES],
-    name: Option<String>,
-    addresses: Vec<SocketAddr>,
+    pub(crate) name: Option<String>,
+    pub(crate) addresses: Vec<SocketAddr>,
 }
 
 impl Neighbourhood {
@@ -157,7 +157,7 @@ impl Neighbourhood {
 }
 
 impl Sighting {
-    fn read(service: &ResolvedService) -> Option<Self> {
+    pub(crate) fn read(service: &ResolvedService) -> Option<Self> {
         let text = |key| service.get_property_val(key).flatten();
         let mut addresses: Vec<_> =
             service.addresses.iter().filter_map(|ip| address(ip, service.port)).collect();
@@ -171,7 +171,7 @@ impl Sighting {
         (!sighting.addresses.is_empty()).then_some(sighting)
     }
 
-    fn device_of(&self, devices: &[DeviceId]) -> Option<DeviceId> {
+    pub(crate) fn device_of(&self, devices: &[DeviceId]) -> Option<DeviceId> {
         devices.iter().copied().find(|&device| recognition::tag(device, &self.nonce) == self.tag)
     }
 }

@@ -25,6 +25,8 @@ mod dial;
 mod discovery;
 mod exchange;
 mod frame;
+#[doc(hidden)]
+pub mod fuzzing;
 mod greeting;
 mod identity;
 mod net;

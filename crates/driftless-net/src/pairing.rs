@@ -370,7 +370,7 @@ fn explain(link: &quinn::Connection) -> PairError {
 }
 
 /// Splits what a person typed into an address or a name to resolve.
-fn parse_address(text: &str) -> (Vec<SocketAddr>, Vec<String>) {
+pub(crate) fn parse_address(text: &str) -> (Vec<SocketAddr>, Vec<String>) {
     let text = text.trim();
     if let Ok(address) = text.parse::<SocketAddr>() {
         return (vec![address], Vec::new());

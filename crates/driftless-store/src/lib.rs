@@ -12,6 +12,8 @@
 
 mod codec;
 mod error;
+#[doc(hidden)]
+pub mod fuzzing;
 mod index;
 mod key;
 mod lists;

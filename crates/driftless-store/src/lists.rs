@@ -184,7 +184,7 @@ fn offset_of(
 }
 
 /// Writes one part to `part`: where it begins in bytes, then its blocks.
-fn encode_part(offset: &mut u64, blocks: &[Block], part: &mut Vec<u8>) {
+pub(crate) fn encode_part(offset: &mut u64, blocks: &[Block], part: &mut Vec<u8>) {
     part.clear();
     part.extend_from_slice(&offset.to_be_bytes());
     for block in blocks {
@@ -195,7 +195,7 @@ fn encode_part(offset: &mut u64, blocks: &[Block], part: &mut Vec<u8>) {
 }
 
 /// Where a part begins in bytes, and its blocks.
-fn decode_part(part: &[u8]) -> Result<(u64, impl Iterator<Item = Block>), IndexError> {
+pub(crate) fn decode_part(part: &[u8]) -> Result<(u64, impl Iterator<Item = Block>), IndexError> {
     let damaged = || IndexError::corrupt("a part of a block list is damaged");
     let (offset, blocks) = part.split_first_chunk::<8>().ok_or_else(damaged)?;
     let (blocks, []) = blocks.as_chunks::<BLOCK_BYTES>() else { return Err(damaged()) };

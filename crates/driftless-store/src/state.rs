@@ -106,7 +106,7 @@ pub(crate) fn set_clean(connection: &Connection, clean: bool) -> Result<(), Inde
 }
 
 /// Eight bytes each, the sums in the order of their declaration.
-fn totals_to_bytes(totals: &Totals) -> Vec<u8> {
+pub(crate) fn totals_to_bytes(totals: &Totals) -> Vec<u8> {
     let Totals {
         files,
         bytes,
@@ -137,7 +137,7 @@ fn totals_to_bytes(totals: &Totals) -> Vec<u8> {
 }
 
 /// `None` unless the bytes have exactly the right length.
-fn totals_from_bytes(bytes: &[u8]) -> Option<Totals> {
+pub(crate) fn totals_from_bytes(bytes: &[u8]) -> Option<Totals> {
     let (numbers, []) = bytes.as_chunks::<8>() else { return None };
     let mut numbers = numbers.iter().map(|number| u64::from_be_bytes(*number));
     let mut totals = Totals::default();
