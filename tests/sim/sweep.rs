@@ -1,66 +1,89 @@
-//! Random worlds: as many as time allows, and those that once failed.
+//! Random worlds: as many as belong to every test run, more for whoever asks,
+//! and those that once failed.
 
 use std::time::{Duration, Instant};
 
-use driftless_testkit::run_random;
+use driftless_testkit::{length_of, run_random};
 
-/// How long to look for trouble when nobody says how many seeds to try.
-const BUDGET: Duration = Duration::from_secs(20);
-
-/// How many actions each half of a random world has.
-const STEPS: usize = 120;
+/// The seeds of an ordinary test run.
+const SEEDS: u64 = 20_000;
 
 fn number(variable: &str) -> Option<u64> {
     let text = std::env::var(variable).ok()?;
     Some(text.parse().unwrap_or_else(|_| panic!("{variable} is a number")))
 }
 
-fn steps() -> usize {
-    number("DRIFTLESS_SIM_STEPS").map_or(STEPS, |steps| steps as usize)
+/// Runs one world; a failure is told with the few steps that lead to it.
+fn holds(seed: u64, length: usize) -> bool {
+    let Err(failure) = run_random(seed, length) else { return true };
+    eprintln!("{}", failure.shrunk());
+    false
 }
 
-/// Tries `seeds` until `enough` says so; all failures are reported together.
-fn sweep(seeds: impl Iterator<Item = (u64, usize)>, enough: impl Fn() -> bool) {
-    let mut failures = Vec::new();
-    for (seed, steps) in seeds {
-        if let Err(failure) = run_random(seed, steps) {
-            eprintln!("{failure}");
-            failures.push(seed);
-        }
-        if enough() {
-            break;
+/// The seeds to try, and until when: `cargo xtask sim` sets the variables.
+struct Sweep {
+    first: u64,
+    count: u64,
+    /// Every so many are tried; another process tries those in between.
+    stride: u64,
+    until: Option<Instant>,
+}
+
+impl Sweep {
+    fn from_environment() -> Self {
+        let minutes = number("DRIFTLESS_SIM_MINUTES");
+        Self {
+            first: number("DRIFTLESS_SIM_FIRST").unwrap_or(0),
+            count: number("DRIFTLESS_SIM_SEEDS").unwrap_or(SEEDS),
+            stride: number("DRIFTLESS_SIM_STRIDE").unwrap_or(1),
+            until: minutes.map(|minutes| Instant::now() + Duration::from_secs(60 * minutes)),
         }
     }
-    assert!(failures.is_empty(), "these seeds failed: {failures:?}");
+
+    /// Tries all of them; failures are reported together.
+    fn run(&self) {
+        let began = Instant::now();
+        let is_over = || self.until.is_some_and(|until| Instant::now() >= until);
+        let (mut tried, mut failed) = (0, Vec::new());
+        for number in 0..self.count {
+            if is_over() || failed.len() >= 20 {
+                break;
+            }
+            let seed = self.first + number * self.stride;
+            if !holds(seed, length_of(seed)) {
+                failed.push(seed);
+            }
+            tried += 1;
+        }
+        let rate = tried as f64 / began.elapsed().as_secs_f64();
+        println!("{tried} worlds, {rate:.0} a second; seeds that failed: {failed:?}");
+        assert!(failed.is_empty(), "these seeds failed: {failed:?}");
+    }
 }
 
-/// I1, I3, I5, I6, I7, I8, I9, I11, I15, I17, N1, N2, N6, P1, P2, P3, P8, P9, P13.
-///
-/// `DRIFTLESS_SIM_SEED` replays one seed, `DRIFTLESS_SIM_SEEDS` tries so many
-/// from 0 on, `DRIFTLESS_SIM_STEPS` sets the length of each half.
+/// C1 to C7, C11 to C14, C16 to C19, D1 to D6, F3, I1 to I11, I15 to I17, N1,
+/// N2, N5, N6, N9, P1 to P3, P5, P6, P8, P9, P13, P14: in every mixture.
 #[test]
 fn random_worlds_keep_every_guarantee() {
-    let steps = steps();
     if let Some(seed) = number("DRIFTLESS_SIM_SEED") {
-        return sweep([(seed, steps)].into_iter(), || false);
+        let length = number("DRIFTLESS_SIM_STEPS").map(|steps| steps as usize);
+        assert!(holds(seed, length.unwrap_or_else(|| length_of(seed))), "seed {seed} failed");
+        println!("seed {seed} holds");
+        return;
     }
-    match number("DRIFTLESS_SIM_SEEDS") {
-        Some(count) => sweep((0..count).map(|seed| (seed, steps)), || false),
-        None => {
-            let began = Instant::now();
-            sweep((0..).map(|seed| (seed, steps)), || began.elapsed() > BUDGET);
-        }
-    }
+    Sweep::from_environment().run();
 }
 
 #[test]
 fn seeds_that_failed_once_do_so_no_more() {
     let seeds = include_str!("../seeds.txt").lines().filter(|line| !line.starts_with('#'));
-    let seeds = seeds.map(|line| {
-        let (seed, steps) = line.split_once(' ').expect("a line has a seed and a number of steps");
-        (seed.parse().expect("a seed"), steps.parse().expect("a number of steps"))
+    let failed = seeds.filter(|line| {
+        let (seed, length) = line.split_once(' ').expect("a line has a seed and a length");
+        let seed = seed.parse().expect("a seed");
+        !holds(seed, length.parse().expect("a number of acts"))
     });
-    sweep(seeds, || false);
+    let failed: Vec<_> = failed.collect();
+    assert!(failed.is_empty(), "these fail again: {failed:?}");
 }
 
 /// I18

@@ -4,16 +4,18 @@
 //! in equal order. Durability is a promise kept by the value itself: what was
 //! committed stays, and [`MemIndex::reopen_as_after_crash`] drops the rest.
 
+use std::cell::{Cell, RefCell};
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 
 use driftless_core::index::Flag;
+use driftless_core::sabotage::{Sabotage, is};
 use driftless_core::{
     Author, BlockHash, BlockList, ContentId, Cursor, DeviceId, Entry, Epoch, Index, IndexIdentity,
     InstanceId, RelPath, Sequence, Slot, Totals,
 };
 
-/// Why an operation of a [`MemIndex`] was refused. All are mistakes of the caller.
+/// Why an operation of a [`MemIndex`] was refused. All but one are mistakes of the caller.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, thiserror::Error)]
 pub enum MemIndexError {
     /// A write outside a transaction.
@@ -28,6 +30,9 @@ pub enum MemIndexError {
     /// The block list is not that of the content.
     #[error("the block list does not make the content")]
     BlockList,
+    /// As [`MemIndex::fail_after`] said.
+    #[error("the disk under the index fails")]
+    Disk,
 }
 
 /// What is small enough to be copied when a transaction begins.
@@ -75,6 +80,8 @@ pub struct MemIndex {
     lists: BTreeMap<ContentId, BlockList>,
     blocks: BTreeMap<BlockHash, BTreeMap<ContentId, u64>>,
     journal: Option<Journal>,
+    written: RefCell<Vec<RelPath>>,
+    fails_after: Cell<Option<u32>>,
 }
 
 impl MemIndex {
@@ -94,6 +101,8 @@ impl MemIndex {
             lists: BTreeMap::new(),
             blocks: BTreeMap::new(),
             journal: None,
+            written: RefCell::default(),
+            fails_after: Cell::new(None),
         }
     }
 
@@ -102,6 +111,16 @@ impl MemIndex {
         if let Some(journal) = self.journal.take() {
             self.undo(journal);
         }
+    }
+
+    /// The paths that were written since this was last asked, some more than once.
+    pub fn take_written(&self) -> Vec<RelPath> {
+        self.written.take()
+    }
+
+    /// Lets the write after `writes` more fail, once; or none.
+    pub fn fail_after(&self, writes: Option<u32>) {
+        self.fails_after.set(writes);
     }
 
     fn undo(&mut self, journal: Journal) {
@@ -139,6 +158,15 @@ impl MemIndex {
 
     fn write_entry(&mut self, path: &RelPath, entry: Option<Entry>) -> Result<(), MemIndexError> {
         self.journal()?;
+        match self.fails_after.get() {
+            Some(0) => {
+                self.fails_after.set(None);
+                return Err(MemIndexError::Disk);
+            }
+            Some(writes) => self.fails_after.set(Some(writes - 1)),
+            None => {}
+        }
+        self.written.borrow_mut().push(path.clone());
         let old = self.set_entry(path, entry);
         self.journal()?.undo.push(Undo::Entry(path.clone(), old.map(Box::new)));
         Ok(())
@@ -241,6 +269,9 @@ impl Index for MemIndex {
     type Error = MemIndexError;
 
     fn begin(&mut self) -> Result<(), MemIndexError> {
+        if is(Sabotage::ActBeforeCommit) {
+            self.journal = None;
+        }
         if self.journal.is_some() {
             return Err(MemIndexError::InTransaction);
         }
@@ -249,6 +280,9 @@ impl Index for MemIndex {
     }
 
     fn commit(&mut self) -> Result<(), MemIndexError> {
+        if is(Sabotage::ActBeforeCommit) {
+            return Ok(());
+        }
         self.journal.take().map(drop).ok_or(MemIndexError::NoTransaction)
     }
 
@@ -413,7 +447,8 @@ impl Index for MemIndex {
         let mut unused: BTreeSet<ContentId> = self.lists.keys().copied().collect();
         for entry in self.entries.values() {
             let heads = entry.heads.iter().map(|head| &head.record);
-            for record in heads.chain(entry.disk.as_ref().map(|disk| &disk.record)) {
+            let disk = entry.disk.as_ref().map(|disk| &disk.record);
+            for record in heads.chain(disk).chain(&entry.landing) {
                 if let Some((content, _)) = record.content.file() {
                     unused.remove(&content);
                 }

@@ -7,36 +7,52 @@
 //! came of it is what driftless guarantees.
 //!
 //! - `disk`: the tree and what is kept beside it; steps; power cuts.
-//! - `device`: an engine's life, its inbox, and where its effects go.
+//! - `device`: an engine's life, its inbox, and where its effects go; `index`:
+//!   what it may run on, and how that is lost.
 //! - `scan`, `chore`, `network`: carrying effects out.
-//! - `person`: what people do; `chaos`: doing it at random; `script`: by name.
-//! - `oracle`: what must hold.
+//! - `person`: what people do; `story`: that, and what befalls devices, as a
+//!   list; `chaos`: such a list at random; `shrink`: what of it is to blame;
+//!   `script`: by name.
+//! - `oracle`, `ledger`: what must hold; `describe`: what is.
 
 mod chaos;
 mod chore;
+mod describe;
 mod device;
 mod disk;
+mod fate;
+mod index;
+mod ledger;
 mod network;
 mod oracle;
 mod person;
 mod random;
 mod scan;
 mod script;
+mod shrink;
+mod story;
+mod trace;
 
 use std::collections::BTreeMap;
 use std::fmt;
+use std::rc::Rc;
 
 use driftless_core::{ContentId, RelPath, Stat};
 use driftless_engine::{Config, Mode};
 
-pub use chaos::run_random;
+pub use chaos::{length_of, run_random, run_random_on};
+pub use index::WorldIndex;
 pub use script::settle;
+pub use story::Story;
 
+use crate::MemIndex;
 use chore::Errand;
 use device::Device;
+use disk::Blob;
+use ledger::Ledger;
 use network::{Connection, Frame};
-use oracle::Ledger;
 use random::Random;
+use trace::Trace;
 
 /// How long a world may take to settle: rounds of scanning everything.
 const SETTLE_ROUNDS: usize = 60;
@@ -53,11 +69,29 @@ pub struct Failure {
     pub seed: u64,
     /// What did not hold.
     pub what: String,
+    /// All that happened, where it happened at random.
+    pub story: Option<Story>,
+}
+
+impl Failure {
+    /// Which guarantee did not hold, as far as the first words tell.
+    pub fn kind(&self) -> &str {
+        self.what.split([':', '\n']).next().unwrap_or_default()
+    }
 }
 
 impl fmt::Display for Failure {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "seed {}: {}\nreplay with: cargo xtask sim --seed {0}", self.seed, self.what)
+        write!(f, "seed {}: {}", self.seed, self.what)?;
+        if let Some(story) = &self.story {
+            write!(f, "\nwhat happened:\n{story}")?;
+            write!(
+                f,
+                "replay with: cargo xtask sim --seed {} --steps {}",
+                self.seed, story.length
+            )?;
+        }
+        Ok(())
     }
 }
 
@@ -69,6 +103,10 @@ enum Event {
     /// What has gathered in the inbox is handled in one transaction.
     Flush,
     Tick,
+    /// A device whose index failed tries again.
+    Start,
+    /// A lid is opened.
+    Wake,
     /// The running scan looks at another stretch.
     ScanStep,
     /// A watcher has noticed something at these paths.
@@ -80,6 +118,7 @@ enum Event {
     HashEnd {
         path: RelPath,
         seen: Stat,
+        read: Rc<Blob>,
     },
     Confirm(Vec<RelPath>),
     Fetch(Errand),
@@ -87,6 +126,11 @@ enum Event {
     ChoreStep,
     Frame(Frame),
     IndexSent {
+        connection: u64,
+        to: usize,
+    },
+    /// A device notices that a connection is dead.
+    Dead {
         connection: u64,
         to: usize,
     },
@@ -104,14 +148,14 @@ struct Scheduled {
 ///
 /// Devices are numbered from 0. A new world is connected all to all.
 #[derive(Debug)]
-pub struct World {
+pub struct World<I: WorldIndex = MemIndex> {
     seed: u64,
     random: Random,
     now_us: u64,
     scheduled: u64,
     ticks: usize,
-    queue: BTreeMap<(u64, u64), Scheduled>,
-    devices: Vec<Device>,
+    queue: BTreeMap<(u64, u64), Box<Scheduled>>,
+    devices: Vec<Device<I>>,
     connections: BTreeMap<(usize, usize), Connection>,
     /// Pairs that never meet.
     strangers: Vec<(usize, usize)>,
@@ -120,8 +164,7 @@ pub struct World {
     /// Counts what is no mere looking.
     activity: u64,
     ledger: Ledger,
-    trace: blake3::Hasher,
-    narrates: bool,
+    trace: Trace,
     failure: Option<String>,
 }
 
@@ -133,6 +176,12 @@ impl World {
 
     /// A world with one device for each mode.
     pub fn with_modes(seed: u64, modes: &[Mode]) -> Self {
+        Self::create(seed, modes)
+    }
+}
+
+impl<I: WorldIndex> World<I> {
+    fn create(seed: u64, modes: &[Mode]) -> Self {
         let mut world = Self {
             seed,
             random: Random::new(seed),
@@ -146,8 +195,7 @@ impl World {
             faults: false,
             activity: 0,
             ledger: Ledger::default(),
-            trace: blake3::Hasher::new(),
-            narrates: std::env::var_os("DRIFTLESS_SIM_TRACE").is_some(),
+            trace: Trace::new(),
             failure: None,
         };
         for (number, mode) in modes.iter().enumerate() {
@@ -170,15 +218,11 @@ impl World {
 
     /// Names everything that has happened so far.
     pub fn trace(&self) -> [u8; 32] {
-        *self.trace.finalize().as_bytes()
+        self.trace.hash()
     }
 
     fn note(&mut self, what: fmt::Arguments<'_>) {
-        let line = format!("{:>12} {what}", self.now_us);
-        self.trace.update(line.as_bytes());
-        if self.narrates {
-            eprintln!("{line}");
-        }
+        self.trace.note(self.now_us, what);
     }
 
     fn fail(&mut self, what: impl Into<String>) {
@@ -192,7 +236,7 @@ impl World {
         self.ticks += usize::from(matches!(event, Event::Tick));
         let life = self.devices[device].life;
         let at = (self.now_us + delay_us, self.scheduled);
-        self.queue.insert(at, Scheduled { device, life, event });
+        self.queue.insert(at, Box::new(Scheduled { device, life, event }));
     }
 
     /// Schedules within a random time of at most `most_us`.
@@ -207,16 +251,29 @@ impl World {
             Some((at, _)) if at.0 <= until_us => {}
             _ => return false,
         }
-        let Some((at, Scheduled { device, life, event })) = self.queue.pop_first() else {
-            return false;
-        };
+        let Some((at, scheduled)) = self.queue.pop_first() else { return false };
         self.now_us = self.now_us.max(at.0);
-        self.ticks -= usize::from(matches!(event, Event::Tick));
-        let is_frame = matches!(event, Event::Frame(_) | Event::IndexSent { .. });
-        if self.devices[device].engine.is_some() && (is_frame || self.devices[device].life == life)
-        {
+        let device = scheduled.device;
+        self.ticks -= usize::from(matches!(scheduled.event, Event::Tick));
+        if matches!(scheduled.event, Event::Wake) {
+            if self.now_us >= self.devices[device].sleeps_until_us {
+                self.wake(device);
+            }
+            return true;
+        }
+        if self.is_asleep(device) {
+            self.devices[device].asleep_events.push((at.1, scheduled));
+            return true;
+        }
+        let Scheduled { life, event, .. } = *scheduled;
+        let outlives =
+            matches!(event, Event::Frame(_) | Event::IndexSent { .. } | Event::Dead { .. });
+        let this = &self.devices[device];
+        let is_due = outlives || this.life == life;
+        if is_due && (this.engine.is_some() || matches!(event, Event::Start)) {
             self.set_clock(device);
             self.happen(device, event);
+            self.audit(device);
         }
         true
     }
@@ -225,15 +282,18 @@ impl World {
         match event {
             Event::Flush => self.flush(device),
             Event::Tick => self.tick(device),
+            Event::Start => self.start(device),
+            Event::Wake => self.wake(device),
             Event::ScanStep => self.scan_step(device),
             Event::Hint(paths) => self.want_scan(device, paths),
             Event::HashBegin { path, expected } => self.hash_begin(device, path, expected),
-            Event::HashEnd { path, seen } => self.hash_end(device, path, seen),
+            Event::HashEnd { path, seen, read } => self.hash_end(device, path, seen, &read),
             Event::Confirm(paths) => self.confirm_absent(device, paths),
             Event::Fetch(errand) => self.fetch(device, errand),
             Event::ChoreStep => self.chore_step(device),
-            Event::Frame(frame) => self.frame_arrives(device, frame),
+            Event::Frame(frame) => self.frame_arrives(device, &frame),
             Event::IndexSent { connection, to } => self.index_sent(device, connection, to),
+            Event::Dead { connection, to } => self.notice_dead(device, connection, to),
         }
     }
 
@@ -281,6 +341,9 @@ impl World {
     /// It never comes to rest.
     pub fn rest(&mut self) -> Result<(), Failure> {
         self.faults = false;
+        for device in 0..self.devices.len() {
+            self.heal(device);
+        }
         for round in 0..SETTLE_ROUNDS {
             for device in 0..self.devices.len() {
                 self.start(device);
@@ -307,7 +370,7 @@ impl World {
 
     fn verdict(&self) -> Result<(), Failure> {
         match &self.failure {
-            Some(what) => Err(Failure { seed: self.seed, what: what.clone() }),
+            Some(what) => Err(Failure { seed: self.seed, what: what.clone(), story: None }),
             None => Ok(()),
         }
     }

@@ -5,14 +5,15 @@
 
 use std::rc::Rc;
 
+use driftless_core::sabotage::{Sabotage, is};
 use driftless_core::{
-    ContentId, DeviceId, Index, Outcome, Precondition, Problem, ProblemCode, RelPath, Step,
+    ContentId, DeviceId, Outcome, Precondition, Problem, ProblemCode, RelPath, Step,
 };
 use driftless_engine::{FetchError, Fetched, Input, LocalSource};
 
 use super::device::number_of;
-use super::disk::Blob;
-use super::{Event, World};
+use super::disk::{Ailment, Blob, Node, Shelf};
+use super::{Event, World, WorldIndex};
 
 #[derive(Debug)]
 pub(crate) enum Chore {
@@ -37,7 +38,11 @@ pub(crate) struct Errand {
     pub(crate) local: Vec<LocalSource>,
 }
 
-impl World {
+fn problem(path: &RelPath, code: ProblemCode) -> Problem {
+    Problem { path: path.to_string(), code, message: "the simulated disk refuses".to_owned() }
+}
+
+impl<I: WorldIndex> World<I> {
     pub(crate) fn add_chore(&mut self, device: usize, chore: Chore) {
         self.activity += 1;
         let this = &mut self.devices[device];
@@ -49,6 +54,7 @@ impl World {
     }
 
     pub(crate) fn chore_step(&mut self, device: usize) {
+        self.devices[device].disk.put_away();
         match self.devices[device].chores.pop_front() {
             None => {
                 self.devices[device].doing_chore = false;
@@ -61,37 +67,63 @@ impl World {
                     self.devices[device].chores.push_front(Chore::Apply { left, done });
                 }
                 None => {
-                    self.devices[device].disk.sync();
+                    if !is(Sabotage::SkipSyncOfInstalled) {
+                        self.devices[device].disk.sync();
+                    }
                     self.tell(device, Input::Applied(done));
                 }
             },
             Some(Chore::Keep { content, path }) => {
-                let disk = &mut self.devices[device].disk;
-                let message = "it is not staged".to_owned();
-                let problem = Problem { path: path.to_string(), code: ProblemCode::Io, message };
-                let result = disk.keep(content).then_some(()).ok_or(problem);
-                disk.sync();
+                let result = self.keep(device, content, &path);
                 self.tell(device, Input::Kept { content, path, result });
             }
             Some(Chore::Release { content, path }) => {
                 self.note(format_args!("{device} releases {content} of {path}"));
-                self.devices[device].disk.release(content, &path);
+                if self.refusal(device, false).is_none() {
+                    self.devices[device].disk.release(content, &path);
+                }
             }
         }
         self.soon(device, 10_000, Event::ChoreStep);
     }
 
+    /// Why the disk will not be changed, if so: what ails it, or chance.
+    fn refusal(&mut self, device: usize, adds: bool) -> Option<ProblemCode> {
+        match self.devices[device].disk.ailment {
+            Some(Ailment::Full) => adds.then_some(ProblemCode::DiskFull),
+            Some(Ailment::ReadOnly) => Some(ProblemCode::ReadOnly),
+            Some(Ailment::Gone) => Some(ProblemCode::Io),
+            Some(Ailment::Failing) => self.random.chance(50).then_some(ProblemCode::Io),
+            None if self.faults && self.random.chance(3) => {
+                let codes = [ProblemCode::NotWritable, ProblemCode::DiskFull, ProblemCode::Io];
+                self.random.pick(&codes).copied()
+            }
+            None => None,
+        }
+    }
+
+    fn keep(&mut self, device: usize, content: ContentId, path: &RelPath) -> Result<(), Problem> {
+        if let Some(code) = self.refusal(device, false) {
+            return Err(problem(path, code));
+        }
+        let disk = &mut self.devices[device].disk;
+        let is_kept = disk.keep(content);
+        if !is(Sabotage::SkipSyncOfKept) {
+            disk.sync();
+        }
+        is_kept.then_some(()).ok_or_else(|| problem(path, ProblemCode::Io))
+    }
+
     fn apply(&mut self, device: usize, step: &Step) -> Outcome {
-        if self.faults && self.random.chance(3) {
-            let codes = [ProblemCode::NotWritable, ProblemCode::DiskFull, ProblemCode::Io];
-            let code = self.random.pick(&codes).copied().unwrap_or(ProblemCode::Io);
+        let adds = !matches!(step, Step::Remove { .. } | Step::Touch { .. } | Step::Move { .. });
+        if let Some(code) = self.refusal(device, adds) {
             if let (ProblemCode::Io, Step::Install { content, .. }) = (code, step) {
                 // What could not be made durable is discarded (D3).
-                self.devices[device].disk.now.staging.remove(content);
+                self.devices[device].disk.shelve(Shelf::Staging, *content, None);
             }
-            let (path, message) = (step.path().to_string(), "a fault".to_owned());
-            return Outcome::Blocked(Problem { path, code, message });
+            return Outcome::Blocked(problem(step.path(), code));
         }
+        self.spring_ambush(device, step);
         let victim = match step {
             Step::Move { from, .. } => Some(from),
             Step::Install { path, precondition: Precondition::Unchanged(_), .. }
@@ -102,7 +134,8 @@ impl World {
         };
         let there = victim.and_then(|path| self.devices[device].disk.blob_at(path)).cloned();
         let outcome = self.devices[device].disk.apply(step);
-        self.note(format_args!("{device} applies {step:?}: {outcome:?}"));
+        self.trace.tell(self.now_us, || format!("{device} applies {step:?}: {outcome:?}"));
+        self.note(format_args!("{device} applies {}", step.path()));
         if let (Outcome::Applied(_), Some(victim), Some(there)) = (&outcome, victim, there) {
             self.check_victim(device, victim, &there);
         }
@@ -122,19 +155,28 @@ impl World {
 
     /// What a device gives out: where its engine says that it has the content,
     /// if it is still there.
-    fn serve(&self, device: usize, path: &RelPath, content: ContentId) -> Option<Rc<Blob>> {
+    fn serve(&mut self, device: usize, path: &RelPath, content: ContentId) -> Option<Rc<Blob>> {
+        if self.refuses_reading(device) {
+            return None;
+        }
         let this = &self.devices[device];
+        let is_unverified = is(Sabotage::ServeUnverified);
         let blob = match this.engine.as_ref()?.locate(path, content).ok()?? {
             LocalSource::Path { path, stat, .. } => {
-                this.disk.get(&path).filter(|node| node.stat() == stat)?.blob()?
+                let is_same = |node: &&Node| node.stat() == stat;
+                this.disk.get(&path).filter(|node| is_unverified || is_same(node))?.blob()?
             }
             LocalSource::Stored(content) => this.disk.now.heads.get(&content)?,
         };
-        (blob.content == content).then(|| blob.clone())
+        (blob.content == content || is_unverified).then(|| blob.clone())
     }
 
     pub(crate) fn fetch(&mut self, device: usize, errand: Errand) {
         let Errand { content, size_bytes, path, mut sources, local } = errand;
+        if let Some(code) = self.refusal(device, true) {
+            let result = Err(FetchError::Local(problem(&path, code)));
+            return self.tell(device, Input::Fetched { content, result });
+        }
         let disk = &self.devices[device].disk;
         let here = local.iter().find_map(|source| match source {
             LocalSource::Path { path, stat, content: held } => disk
@@ -143,19 +185,21 @@ impl World {
                 .and_then(|node| node.blob()),
             LocalSource::Stored(held) => disk.now.heads.get(held).filter(|_| *held == content),
         });
-        let mut blob = here.cloned();
+        let mut blob = here.filter(|blob| blob.content == content).cloned();
         while blob.is_none() && !sources.is_empty() {
             let source = number_of(&sources.swap_remove(self.random.index(sources.len())));
-            if self.is_connected(device, source) {
+            if self.is_connected(device, source) && !self.is_asleep(source) {
                 blob = self.serve(source, &path, content);
             }
         }
         let what = if blob.is_some() { "fetches" } else { "cannot get" };
         self.note(format_args!("{device} {what} {content} for {path}"));
         let result = match blob {
-            Some(blob) if blob.bytes.len() as u64 == size_bytes => {
+            Some(blob)
+                if blob.bytes.len() as u64 == size_bytes || is(Sabotage::ServeUnverified) =>
+            {
                 let blocks = (blob.blocks.blocks().len() > 1).then(|| blob.blocks.clone());
-                self.devices[device].disk.now.staging.insert(content, blob);
+                self.devices[device].disk.shelve(Shelf::Staging, content, Some(blob));
                 Ok(Fetched { blocks })
             }
             Some(_) => return self.fail(format!("{path} has another size than was said")),

@@ -1,41 +1,50 @@
-//! A device's engine: its lives, its inbox, and where its effects go.
+//! A device's engine: its inbox, and where its effects go.
 
 use std::collections::{BTreeSet, VecDeque};
 
 use driftless_core::brake::Brake;
-use driftless_core::{DeviceId, Epoch, FolderId, Index, InstanceId, RelPath};
+use driftless_core::{DeviceId, Epoch, FolderId, InstanceId, RelPath};
 use driftless_engine::{Config, Effect, Engine, Input, Mode};
 use driftless_proto::Message;
 
 use super::chore::{Chore, Errand};
-use super::disk::Disk;
-use super::oracle::Claim;
+use super::disk::{Disk, Shelf};
+use super::ledger::Claim;
 use super::scan::Scan;
-use super::{Event, SECOND_US, World};
-use crate::MemIndex;
+use super::story::Ambush;
+use super::{Event, SECOND_US, Scheduled, World, WorldIndex};
 
 /// 2026 in milliseconds since 1970.
 const START_MS: i64 = 1_780_000_000_000;
 
 #[derive(Debug)]
-pub(crate) struct Device {
+pub(crate) struct Device<I: WorldIndex> {
     pub(crate) id: DeviceId,
     /// `None` while it is off.
-    pub(crate) engine: Option<Engine<MemIndex>>,
+    pub(crate) engine: Option<Engine<I>>,
     /// The index while it is off.
-    pub(crate) asleep: Option<MemIndex>,
+    pub(crate) asleep: Option<I>,
     /// An index of earlier that may be put back.
-    pub(crate) backup: Option<MemIndex>,
+    pub(crate) backup: Option<I>,
     /// The last sequence of the index that was put back, until a device has said so.
     pub(crate) rolled_back_to: Option<u64>,
     pub(crate) config: Config,
     pub(crate) disk: Disk,
     pub(crate) life: u32,
     pub(crate) skew_ms: i64,
-    inbox: Vec<Input>,
+    /// Until when the lid is closed.
+    pub(crate) sleeps_until_us: u64,
+    /// What should have happened meanwhile, in order.
+    pub(crate) asleep_events: Vec<(u64, Box<Scheduled>)>,
+    /// The others do not share with it at present.
+    pub(crate) is_expelled: bool,
+    /// What a person does right before the next step.
+    pub(crate) ambush: Option<Ambush>,
+    pub(crate) inbox: Vec<Input>,
     /// What arrived with the inbox and is remembered by nobody until it is handled.
     pub(crate) claims: Vec<Claim>,
-    flush_due: bool,
+    pub(crate) flush_due: bool,
+    pub(crate) tick_due: bool,
     pub(crate) scan: Option<Scan>,
     pub(crate) scan_wanted: BTreeSet<RelPath>,
     pub(crate) full_scan_wanted: bool,
@@ -43,7 +52,7 @@ pub(crate) struct Device {
     pub(crate) doing_chore: bool,
 }
 
-impl Device {
+impl<I: WorldIndex> Device<I> {
     pub(crate) fn new(number: usize, mode: Mode, epoch: u64) -> Self {
         let id = id_of(number);
         let folder = FolderId::parse("simulated").expect("the ID is plain");
@@ -51,16 +60,21 @@ impl Device {
         Self {
             id,
             engine: None,
-            asleep: Some(MemIndex::new(id, instance, Epoch(epoch))),
+            asleep: Some(I::create(id, instance, Epoch(epoch))),
             backup: None,
             rolled_back_to: None,
             config: Config { folder, device: id, mode, brake: Some(Brake::default()) },
             disk: Disk::default(),
             life: 0,
             skew_ms: 0,
+            sleeps_until_us: 0,
+            asleep_events: Vec::new(),
+            is_expelled: false,
+            ambush: None,
             inbox: Vec::new(),
             claims: Vec::new(),
             flush_due: false,
+            tick_due: false,
             scan: None,
             scan_wanted: BTreeSet::new(),
             full_scan_wanted: false,
@@ -69,12 +83,26 @@ impl Device {
         }
     }
 
-    pub(crate) fn index(&self) -> &MemIndex {
+    pub(crate) fn index(&self) -> &I {
         match (&self.engine, &self.asleep) {
             (Some(engine), _) => engine.index(),
             (None, Some(index)) => index,
             (None, None) => unreachable!("a device is on or off"),
         }
+    }
+
+    /// Forgets all that a process has in memory.
+    pub(crate) fn forget_process(&mut self) {
+        self.life += 1;
+        self.inbox.clear();
+        self.claims.clear();
+        self.flush_due = false;
+        self.tick_due = false;
+        self.scan = None;
+        self.scan_wanted.clear();
+        self.full_scan_wanted = false;
+        self.chores.clear();
+        self.doing_chore = false;
     }
 }
 
@@ -86,7 +114,7 @@ pub(crate) fn number_of(id: &DeviceId) -> usize {
     usize::from(id.as_bytes()[0]) - 1
 }
 
-impl World {
+impl<I: WorldIndex> World<I> {
     fn now_ms(&self, device: usize) -> u64 {
         let elapsed = (self.now_us / 1000) as i64;
         (START_MS + elapsed + self.devices[device].skew_ms) as u64
@@ -95,104 +123,6 @@ impl World {
     pub(crate) fn set_clock(&mut self, device: usize) {
         let now_ms = self.now_ms(device) as i64;
         self.devices[device].disk.clock_ns = now_ms * 1_000_000;
-    }
-
-    /// Turns a device on, as a daemon starts a folder. Nothing if it is on.
-    pub fn start(&mut self, device: usize) {
-        let members = (0..self.devices.len()).filter(|other| *other != device).map(id_of).collect();
-        let this = &mut self.devices[device];
-        let Some(index) = this.asleep.take() else { return };
-        this.engine = Some(Engine::new(index, this.config.clone()));
-        let stored = this.disk.now.heads.keys().copied().collect();
-        self.note(format_args!("{device} starts"));
-        self.set_clock(device);
-        self.tell(device, Input::Started { stored });
-        self.tell(device, Input::Members(members));
-        self.want_full_scan(device);
-        self.soon(device, SECOND_US, Event::Tick);
-    }
-
-    /// Ends a device's process at once; its disk stays as it is.
-    pub fn crash(&mut self, device: usize) {
-        self.disconnect_all(device);
-        let this = &mut self.devices[device];
-        let Some(engine) = this.engine.take() else { return };
-        let mut index = engine.into_index();
-        index.reopen_as_after_crash();
-        this.asleep = Some(index);
-        this.life += 1;
-        this.inbox.clear();
-        this.claims.clear();
-        this.flush_due = false;
-        this.scan = None;
-        this.scan_wanted.clear();
-        this.full_scan_wanted = false;
-        this.chores.clear();
-        this.doing_chore = false;
-        self.note(format_args!("{device} crashes"));
-    }
-
-    /// Cuts the power: the device goes off, and its disk back to what was durable.
-    pub fn cut_power(&mut self, device: usize) {
-        self.crash(device);
-        let lost = self.devices[device].disk.cut_power();
-        self.note(format_args!("{device} loses power and {} contents", lost.len()));
-        self.destroyed(lost);
-    }
-
-    /// Deletes the index of a device, which is restarted with a new one (P8).
-    pub fn lose_index(&mut self, device: usize) {
-        if !self.is_remembered_elsewhere(device) {
-            return;
-        }
-        self.crash(device);
-        let epoch = Epoch(self.random.number());
-        let this = &mut self.devices[device];
-        let instance = this.index().identity().instance;
-        this.asleep = Some(MemIndex::new(this.id, instance, epoch));
-        this.backup = None;
-        this.rolled_back_to = None;
-        self.ledger.forget(device);
-        self.note(format_args!("{device} loses its index"));
-        self.start(device);
-    }
-
-    /// Copies the index of a device, for [`World::restore_index`].
-    pub fn back_up_index(&mut self, device: usize) {
-        let this = &mut self.devices[device];
-        this.backup = Some(this.index().clone());
-    }
-
-    /// Puts the copy of the index back (P9). Nothing without a copy.
-    pub fn restore_index(&mut self, device: usize) {
-        if !self.is_remembered_elsewhere(device) {
-            return;
-        }
-        let Some(backup) = self.devices[device].backup.take() else { return };
-        self.crash(device);
-        let this = &mut self.devices[device];
-        let same_epoch = this.index().identity().epoch == backup.identity().epoch;
-        if same_epoch {
-            let to = backup.last_sequence().0;
-            this.rolled_back_to = Some(this.rolled_back_to.map_or(to, |before| before.min(to)));
-        }
-        this.asleep = same_epoch.then_some(backup).or(this.asleep.take());
-        self.ledger.forget(device);
-        self.note(format_args!("{device} has an old index"));
-        self.start(device);
-    }
-
-    /// Whether `device` may forget: not while another was rolled back, which
-    /// nobody might be left to tell. Nor may another be rolled back to a time
-    /// before this.
-    fn is_remembered_elsewhere(&mut self, device: usize) -> bool {
-        let mut others: Vec<_> = self.devices.iter_mut().collect();
-        others.remove(device);
-        if others.iter().any(|other| other.rolled_back_to.is_some()) {
-            return false;
-        }
-        others.iter_mut().for_each(|other| other.backup = None);
-        true
     }
 
     /// Puts an input into a device's inbox.
@@ -206,11 +136,16 @@ impl World {
     }
 
     pub(crate) fn tick(&mut self, device: usize) {
-        let engine = self.devices[device].engine.as_ref();
-        if engine.is_some_and(Engine::wants_tick) {
-            self.tell(device, Input::Tick);
+        self.devices[device].tick_due = false;
+        self.tell(device, Input::Tick);
+    }
+
+    fn plan_tick(&mut self, device: usize) {
+        let this = &mut self.devices[device];
+        if !this.tick_due && this.engine.as_ref().is_some_and(Engine::wants_tick) {
+            this.tick_due = true;
+            self.schedule(device, SECOND_US, Event::Tick);
         }
-        self.schedule(device, SECOND_US, Event::Tick);
     }
 
     /// What a person would do who finds the folder waiting for a yes.
@@ -228,15 +163,22 @@ impl World {
         this.flush_due = false;
         let inputs = std::mem::take(&mut this.inbox);
         let claims = std::mem::take(&mut this.claims);
-        if self.narrates {
-            for input in &inputs {
-                eprintln!("{:>12} {device} <- {input:?}", self.now_us);
-            }
+        for input in &inputs {
+            self.trace.tell(self.now_us, || format!("{device} <- {input:?}"));
         }
-        let epoch_before = self.devices[device].index().identity().epoch;
+        if self.devices[device].engine.is_none() {
+            return;
+        }
+        let watch = self.watch(device, &inputs);
         let Some(engine) = self.devices[device].engine.as_mut() else { return };
+        let epoch_before = engine.index().identity().epoch;
         let effects = match engine.handle(inputs, now_ms) {
             Ok(effects) => effects,
+            Err(error) if self.faults => {
+                self.note(format_args!("{device}'s index failed: {error}"));
+                self.crash(device);
+                return self.soon(device, 5 * SECOND_US, Event::Start);
+            }
             Err(error) => return self.fail(format!("device {device}'s index failed: {error}")),
         };
         for claim in claims {
@@ -253,13 +195,14 @@ impl World {
         if epoch != epoch_before {
             self.devices[device].rolled_back_to = None;
         }
+        self.check_since(device, &watch);
+        self.check_written(device);
         self.note(format_args!("{device} at {sequence}, {} effects", effects.len()));
         for effect in effects {
-            if self.narrates {
-                eprintln!("{:>12} {device} -> {effect:?}", self.now_us);
-            }
+            self.trace.tell(self.now_us, || format!("{device} -> {effect:?}"));
             self.carry_out(device, effect);
         }
+        self.plan_tick(device);
     }
 
     fn carry_out(&mut self, device: usize, effect: Effect) {
@@ -304,7 +247,7 @@ impl World {
                 self.add_chore(device, Chore::Release { content, path });
             }
             Effect::Discard(content) => {
-                self.devices[device].disk.now.staging.remove(&content);
+                self.devices[device].disk.shelve(Shelf::Staging, content, None);
             }
             Effect::Publish(_) => {}
         }

@@ -1,15 +1,17 @@
-//! A simulated disk: a tree, what driftless keeps beside it, and what of both
-//! a power cut leaves.
+//! A simulated disk: a tree, and what driftless keeps beside it.
 //!
-//! Durability is that of a journal: a sync makes all that happened before it
-//! durable, and a power cut goes back to the last sync.
+//! - `apply`: the steps of plans; `journal`: what a power cut leaves.
 
 mod apply;
+mod journal;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::rc::Rc;
 
+pub(crate) use journal::Shelf;
+
 use driftless_core::record::MODE_MASK;
+use driftless_core::sabotage::{Sabotage, is};
 use driftless_core::{Block, BlockHash, BlockList, Content, ContentId, Level, RelPath, Stat};
 
 const TYPE_FILE: u32 = 0o100_000;
@@ -105,27 +107,45 @@ impl Node {
 }
 
 /// All that is on the disk.
-#[derive(Clone, Default, Debug)]
+#[derive(Default, Debug)]
 pub(crate) struct Image {
     pub(crate) tree: BTreeMap<RelPath, Node>,
     pub(crate) staging: BTreeMap<ContentId, Rc<Blob>>,
     pub(crate) heads: BTreeMap<ContentId, Rc<Blob>>,
     pub(crate) history: BTreeMap<ContentId, Rc<Blob>>,
+    /// What a power cut caught on its way out of the tree.
+    pub(crate) limbo: BTreeMap<ContentId, Rc<Blob>>,
 }
 
-impl Image {
-    /// Every content that a person can still get at.
-    pub(crate) fn reachable(&self) -> BTreeSet<ContentId> {
-        let tree = self.tree.values().filter_map(Node::blob).map(|blob| blob.content);
-        tree.chain(self.heads.keys().copied()).chain(self.history.keys().copied()).collect()
-    }
+/// What is wrong with a disk.
+#[derive(Clone, Copy, PartialEq, Eq, Debug)]
+pub(crate) enum Ailment {
+    Full,
+    ReadOnly,
+    /// Reads and syncs fail now and then.
+    Failing,
+    /// The root is not there, or another disk's is.
+    Gone,
 }
 
-/// A disk and the image that a power cut goes back to.
+/// A disk, and what of it is durable.
 #[derive(Default, Debug)]
 pub(crate) struct Disk {
     pub(crate) now: Image,
-    durable: Image,
+    journal: journal::Journal,
+    /// What is in limbo, and where it belongs.
+    on_its_way: Vec<(ContentId, Shelf)>,
+    /// The whole of a file that is being written in place.
+    half_written: Option<(RelPath, Rc<Blob>)>,
+    /// In how many places a person can get at each content.
+    copies: BTreeMap<ContentId, u32>,
+    /// Contents that were here and were seen to be no more; for the oracle to take.
+    pub(crate) gone: Vec<ContentId>,
+    /// Contents that were durable here once.
+    ever_durable: BTreeSet<ContentId>,
+    pub(crate) ailment: Option<Ailment>,
+    /// What an ignore rule covers, with all below it.
+    pub(crate) ignored: Option<RelPath>,
     /// Counts operations; no two changes of an inode have one time.
     operations: i64,
     /// The device's clock, in nanoseconds since 1970.
@@ -133,15 +153,19 @@ pub(crate) struct Disk {
 }
 
 impl Disk {
-    pub(crate) fn sync(&mut self) {
-        self.durable = self.now.clone();
+    /// A new disk in the place of this one.
+    pub(crate) fn emptied(&self) -> Self {
+        Self { operations: self.operations, clock_ns: self.clock_ns, ..Self::default() }
     }
 
-    /// Goes back to the last sync; returns the contents that this lost.
-    pub(crate) fn cut_power(&mut self) -> BTreeSet<ContentId> {
-        let before = self.now.reachable();
-        self.now = self.durable.clone();
-        &before - &self.now.reachable()
+    /// Whether `content` was durable here once.
+    pub(crate) fn was_durable(&self, content: ContentId) -> bool {
+        self.ever_durable.contains(&content)
+    }
+
+    /// Every content that a person can still get at.
+    pub(crate) fn contents(&self) -> impl Iterator<Item = ContentId> {
+        self.copies.keys().copied()
     }
 
     pub(crate) fn get(&self, path: &RelPath) -> Option<&Node> {
@@ -150,6 +174,10 @@ impl Disk {
 
     pub(crate) fn blob_at(&self, path: &RelPath) -> Option<&Rc<Blob>> {
         self.get(path).and_then(Node::blob)
+    }
+
+    pub(crate) fn is_ignored(&self, path: &RelPath) -> bool {
+        self.ignored.as_ref().is_some_and(|ignored| path.is_within(ignored))
     }
 
     pub(crate) fn has_parent(&self, path: &RelPath) -> bool {
@@ -161,22 +189,29 @@ impl Disk {
         inside.skip_while(|p| *p == path).take_while(|p| p.is_within(path)).cloned().collect()
     }
 
+    fn is_empty_directory(&self, path: &RelPath) -> bool {
+        let mut inside = self.now.tree.range(path.clone()..).map(|(inside, _)| inside);
+        inside.find(|inside| *inside != path).is_none_or(|next| !next.is_within(path))
+    }
+
+    /// Begins the next operation; all changes until the one after happen at once.
     fn stamp(&mut self) -> i64 {
         self.operations += 1;
         self.clock_ns + self.operations
     }
 
-    /// Puts a node at a path, under an existing directory.
-    fn place(&mut self, path: &RelPath, kind: Kind, mode: u16, mtime_ns: Option<i64>) {
+    /// Puts a node at a path, under an existing directory; returns its inode.
+    fn place(&mut self, path: &RelPath, kind: Kind, mode: u16, mtime_ns: Option<i64>) -> u64 {
         let ctime_ns = self.stamp();
         let inode = self.operations as u64;
         let mtime_ns = mtime_ns.unwrap_or(ctime_ns);
-        self.now.tree.insert(path.clone(), Node { kind, mode, mtime_ns, ctime_ns, inode });
+        self.set_node(path, Some(Node { kind, mode, mtime_ns, ctime_ns, inode }));
         self.touch_parent(path);
+        inode
     }
 
     fn touch_parent(&mut self, path: &RelPath) {
-        let now = self.stamp();
+        let now = self.clock_ns + self.operations;
         let parent = path.parent().and_then(|parent| self.now.tree.get_mut(&parent));
         if let Some(parent) = parent {
             (parent.mtime_ns, parent.ctime_ns) = (now, now);
@@ -195,20 +230,23 @@ impl Disk {
             return None;
         }
         let blob = Blob::new(bytes);
-        let old = self.blob_at(path).cloned();
-        let destroyed = old.iter().map(|old| old.content).filter(|old| *old != blob.content);
-        let destroyed = destroyed.collect();
-        let now = self.stamp();
-        match self.now.tree.get_mut(path).filter(|_| old.is_some()) {
-            Some(node) if in_place => {
+        let old = self.blob_at(path).map(|old| old.content);
+        let destroyed = old.filter(|old| *old != blob.content).into_iter().collect();
+        let inode = match self.get(path).filter(|_| old.is_some() && in_place).cloned() {
+            Some(mut node) => {
+                let now = self.stamp();
                 node.kind = Kind::File(blob);
                 (node.mtime_ns, node.ctime_ns) = (now, now);
+                let inode = node.inode;
+                self.set_node(path, Some(node));
+                inode
             }
-            known => {
-                let mode = known.map_or(0o644, |node| node.mode);
-                self.place(path, Kind::File(blob), mode, None);
+            None => {
+                let mode = self.get(path).map_or(0o644, |node| node.mode);
+                self.place(path, Kind::File(blob), mode, None)
             }
-        }
+        };
+        self.note_unsynced(inode, false);
         Some(destroyed)
     }
 
@@ -228,13 +266,19 @@ impl Disk {
         can
     }
 
-    /// Removes a path with all below it; returns the contents that went.
+    /// Removes a path with all below it, the innermost first; returns the
+    /// contents that went.
     pub(crate) fn remove_tree(&mut self, path: &RelPath) -> Vec<ContentId> {
-        let mut gone = self.below(path);
-        gone.push(path.clone());
+        let mut gone = vec![path.clone()];
+        gone.append(&mut self.below(path));
+        let mut contents = Vec::new();
+        for path in gone.iter().rev() {
+            self.stamp();
+            let node = self.set_node(path, None);
+            contents.extend(node.as_ref().and_then(Node::blob).map(|blob| blob.content));
+        }
         self.touch_parent(path);
-        let nodes = gone.iter().filter_map(|path| self.now.tree.remove(path));
-        nodes.filter_map(|node| node.blob().map(|blob| blob.content)).collect()
+        contents
     }
 
     /// Renames as `rename(2)` does; returns what it overwrote, `None` if refused.
@@ -245,35 +289,60 @@ impl Disk {
         }
         if let Some(target) = self.get(to)
             && (is_directory || target.is_directory())
-            && !(is_directory && target.is_directory() && self.below(to).is_empty())
+            && !(is_directory && target.is_directory() && self.is_empty_directory(to))
         {
             return None;
         }
-        let overwritten = if self.get(to).is_some() { self.remove_tree(to) } else { Vec::new() };
         let inside = self.below(from);
-        let mut node = self.now.tree.remove(from)?;
-        node.ctime_ns = self.stamp();
-        self.now.tree.insert(to.clone(), node);
+        let ctime_ns = self.stamp();
+        let mut node = self.set_node(from, None)?;
+        node.ctime_ns = ctime_ns;
+        let overwritten = self.set_node(to, Some(node));
         for old in inside {
             let new = format!("{}{}", to.as_str(), &old.as_str()[from.as_str().len()..]);
-            if let (Some(node), Ok(new)) = (self.now.tree.remove(&old), RelPath::parse(&new)) {
-                self.now.tree.insert(new, node);
+            if let Ok(new) = RelPath::parse(&new) {
+                let node = self.set_node(&old, None);
+                self.set_node(&new, node);
             }
         }
         self.touch_parent(from);
         self.touch_parent(to);
-        Some(overwritten)
+        Some(
+            overwritten
+                .as_ref()
+                .and_then(Node::blob)
+                .map(|blob| blob.content)
+                .into_iter()
+                .collect(),
+        )
     }
 
     /// Changes mode, time, or both of a file or directory.
     pub(crate) fn set(&mut self, path: &RelPath, mode: Option<u16>, mtime_ns: Option<i64>) {
-        let now = self.stamp();
-        if let Some(node) = self.now.tree.get_mut(path)
-            && !matches!(node.kind, Kind::Symlink(_))
-        {
-            node.mode = mode.unwrap_or(node.mode);
-            node.mtime_ns = mtime_ns.unwrap_or(node.mtime_ns);
-            node.ctime_ns = now;
+        let Some(mut node) = self.get(path).cloned() else { return };
+        if matches!(node.kind, Kind::Symlink(_)) {
+            return;
         }
+        node.ctime_ns = self.stamp();
+        node.mode = mode.unwrap_or(node.mode);
+        node.mtime_ns = mtime_ns.unwrap_or(node.mtime_ns);
+        self.set_node(path, Some(node));
+    }
+
+    /// What a start does about what a crash left on its way (P14): a displaced
+    /// file goes to history; what is staged is of no use without its engine.
+    pub(crate) fn recover(&mut self) {
+        self.on_its_way.clear();
+        self.half_written = None;
+        let limbo: Vec<_> = self.now.limbo.keys().copied().collect();
+        for content in limbo {
+            self.stamp();
+            let blob = self.shelve(Shelf::Limbo, content, None);
+            if !is(Sabotage::ClearStaging) {
+                self.shelve(Shelf::History, content, blob);
+            }
+        }
+        self.now.staging.clear();
+        self.sync();
     }
 }

@@ -1,14 +1,17 @@
-//! Connections: frames stay in order on each of their two streams, and what is
-//! in flight dies with its connection.
+//! Connections: frames stay in order on each of their two streams.
+//!
+//! A connection ends for both at once, and what is in flight with it; or it
+//! breaks: one end is gone, the other goes on talking to nobody until it
+//! notices, or until a new connection takes its place.
 
-use driftless_core::{Epoch, Index};
+use driftless_core::Epoch;
 use driftless_engine::Input;
 use driftless_proto::message::PROTOCOL_VERSION;
 use driftless_proto::{Channel, Hello, Message, Session};
 
 use super::device::id_of;
-use super::oracle::Claim;
-use super::{Event, World};
+use super::ledger::Claim;
+use super::{Event, SECOND_US, World, WorldIndex};
 
 #[derive(Debug)]
 pub(crate) struct Frame {
@@ -23,6 +26,8 @@ pub(crate) struct Frame {
 #[derive(Debug)]
 pub(crate) struct Connection {
     id: u64,
+    /// How long a frame usually takes at most.
+    lag_us: u64,
     /// That of the lower number first.
     ends: [End; 2],
 }
@@ -30,6 +35,8 @@ pub(crate) struct Connection {
 #[derive(Debug, Default)]
 struct End {
     session: Session,
+    /// This end has noticed that the connection is over.
+    is_closed: bool,
     /// When the last frame arrives here, by stream.
     last_us: [u64; 2],
 }
@@ -38,7 +45,7 @@ fn pair(a: usize, b: usize) -> (usize, usize) {
     (a.min(b), a.max(b))
 }
 
-impl World {
+impl<I: WorldIndex> World<I> {
     /// Keeps two devices from ever meeting.
     pub fn estrange(&mut self, a: usize, b: usize) {
         self.disconnect(a, b);
@@ -62,8 +69,8 @@ impl World {
     /// Whether all who may meet are connected.
     pub(crate) fn is_whole(&self) -> bool {
         let devices = 0..self.devices.len();
-        let pairs = devices.flat_map(|a| (0..a).map(move |b| (b, a)));
-        pairs.filter(|&(a, b)| self.may_meet(a, b)).all(|(a, b)| self.is_connected(a, b))
+        let mut pairs = devices.flat_map(|a| (0..a).map(move |b| (b, a)));
+        pairs.all(|(a, b)| !self.may_meet(a, b) || self.is_connected(a, b))
     }
 
     /// Cuts every connection: from here on the devices are on their own.
@@ -75,18 +82,28 @@ impl World {
 
     /// Connects two devices, unless they are, may not meet, or one is off.
     pub fn connect(&mut self, a: usize, b: usize) {
-        let key = pair(a, b);
-        let is_off = |device: usize| self.devices[device].engine.is_none();
-        if a == b || is_off(a) || is_off(b) || self.connections.contains_key(&key) {
+        let cannot = |device: usize| {
+            let it = &self.devices[device];
+            it.engine.is_none() || it.is_expelled || self.is_asleep(device)
+        };
+        if a == b || cannot(a) || cannot(b) || self.is_connected(a, b) || !self.may_meet(a, b) {
             return;
         }
         let notices = self.would_notice(a, b) && self.would_notice(b, a);
-        if !self.may_meet(a, b) || !notices {
+        if !notices {
             return;
         }
+        // Each end of a broken connection ends its session before the next begins.
+        self.disconnect(a, b);
+        let key = pair(a, b);
         self.scheduled += 1;
-        let connection = Connection { id: self.scheduled, ends: [End::default(), End::default()] };
-        self.connections.insert(key, connection);
+        let lag_us = match self.random.below(if self.faults { 12 } else { 8 }) {
+            0..8 => 5_000,
+            8..11 => 200_000,
+            _ => 5 * SECOND_US,
+        };
+        let ends = [End::default(), End::default()];
+        self.connections.insert(key, Connection { id: self.scheduled, lag_us, ends });
         self.note(format_args!("{a} and {b} connect"));
         for (from, to) in [key, (key.1, key.0)] {
             let hello = Hello {
@@ -123,14 +140,15 @@ impl World {
         (epoch == self.devices[of].index().identity().epoch).then_some((epoch, cursor.heard.0))
     }
 
-    /// Cuts the connection of two devices, if there is one.
+    /// Ends the connection of two devices, if there is one.
     pub fn disconnect(&mut self, a: usize, b: usize) {
-        if self.connections.remove(&pair(a, b)).is_none() {
-            return;
-        }
+        let key = pair(a, b);
+        let Some(connection) = self.connections.remove(&key) else { return };
         self.note(format_args!("{a} and {b} part"));
-        for (device, other) in [(a, b), (b, a)] {
-            self.tell(device, Input::Disconnected(id_of(other)));
+        for ((device, other), end) in [key, (key.1, key.0)].into_iter().zip(connection.ends) {
+            if !end.is_closed && self.devices[device].engine.is_some() {
+                self.tell(device, Input::Disconnected(id_of(other)));
+            }
         }
     }
 
@@ -140,11 +158,41 @@ impl World {
         }
     }
 
-    pub(crate) fn is_connected(&self, a: usize, b: usize) -> bool {
-        self.connections.contains_key(&pair(a, b))
+    /// Breaks the connection: each end notices in its own time.
+    pub(crate) fn break_connection(&mut self, a: usize, b: usize) {
+        let Some(connection) = self.connections.get(&pair(a, b)).map(|known| known.id) else {
+            return;
+        };
+        self.note(format_args!("the connection of {a} and {b} breaks"));
+        let first = self.random.below(2) == 0;
+        for (device, to, is_first) in [(a, b, first), (b, a, !first)] {
+            let most_us = if is_first { 1000 } else { 30 * SECOND_US };
+            self.soon(device, most_us, Event::Dead { connection, to });
+        }
     }
 
-    fn end(&mut self, device: usize, other: usize) -> Option<&mut End> {
+    pub(crate) fn notice_dead(&mut self, device: usize, connection: u64, other: usize) {
+        let key = pair(device, other);
+        if self.connections.get(&key).is_none_or(|known| known.id != connection) {
+            return;
+        }
+        let Some(end) = self.end_of(device, other) else { return };
+        if !std::mem::replace(&mut end.is_closed, true) {
+            self.note(format_args!("{device} has lost {other}"));
+            self.tell(device, Input::Disconnected(id_of(other)));
+        }
+        if self.connections.get(&key).is_some_and(|it| it.ends.iter().all(|end| end.is_closed)) {
+            self.connections.remove(&key);
+        }
+    }
+
+    /// Whether both ends believe so.
+    pub(crate) fn is_connected(&self, a: usize, b: usize) -> bool {
+        let known = self.connections.get(&pair(a, b));
+        known.is_some_and(|known| known.ends.iter().all(|end| !end.is_closed))
+    }
+
+    fn end_of(&mut self, device: usize, other: usize) -> Option<&mut End> {
         let connection = self.connections.get_mut(&pair(device, other))?;
         Some(&mut connection.ends[usize::from(device > other)])
     }
@@ -158,12 +206,12 @@ impl World {
     }
 
     pub(crate) fn send(&mut self, from: usize, to: usize, message: &Message, claims: Vec<Claim>) {
-        let most_us = if self.random.chance(10) { 200_000 } else { 5_000 };
-        let delay = 100 + self.random.below(most_us);
-        let at = self.now_us + delay;
-        let Some(id) = self.connections.get(&pair(from, to)).map(|known| known.id) else { return };
+        let Some(known) = self.connections.get(&pair(from, to)) else { return };
+        let (id, lag_us) = (known.id, known.lag_us);
+        let most_us = if self.random.chance(10) { lag_us.max(200_000) } else { lag_us };
+        let at = self.now_us + 100 + self.random.below(most_us);
         let (channel, bytes) = Session::frame(message);
-        let Some(end) = self.end(to, from) else { return };
+        let Some(end) = self.end_of(to, from) else { return };
         let last = &mut end.last_us[usize::from(channel == Channel::Index)];
         *last = at.max(*last + 1);
         let delay = *last - self.now_us;
@@ -179,33 +227,34 @@ impl World {
         self.soon(device, 5_000, Event::IndexSent { connection, to });
     }
 
+    /// Whether `device` still talks over this connection.
+    fn is_on(&mut self, device: usize, other: usize, connection: u64) -> bool {
+        let is_this = self.connections.get(&pair(device, other)).map(|known| known.id);
+        is_this == Some(connection) && self.end_of(device, other).is_some_and(|end| !end.is_closed)
+    }
+
     pub(crate) fn index_sent(&mut self, device: usize, connection: u64, to: usize) {
-        if self.connections.get(&pair(device, to)).is_some_and(|known| known.id == connection) {
+        if self.is_on(device, to, connection) {
             self.tell(device, Input::IndexSent(id_of(to)));
         }
     }
 
-    pub(crate) fn frame_arrives(&mut self, device: usize, frame: Frame) {
-        let from = frame.from;
-        if self
-            .connections
-            .get(&pair(device, from))
-            .is_none_or(|known| known.id != frame.connection)
-        {
+    pub(crate) fn frame_arrives(&mut self, device: usize, frame: &Frame) {
+        if !self.is_on(device, frame.from, frame.connection) {
             return;
         }
-        let hash = blake3::hash(&frame.bytes);
-        self.note(format_args!("{device} hears {from}: {}", hash.to_hex()));
+        self.note(format_args!("{device} hears {}", frame.from));
+        self.trace.take_in(&frame.bytes);
         let is_repeated = self.faults && frame.is_update && self.random.chance(10);
-        self.hear(device, &frame);
+        self.hear(device, frame);
         if is_repeated {
-            self.hear(device, &frame);
+            self.hear(device, frame);
         }
     }
 
     fn hear(&mut self, device: usize, frame: &Frame) {
         let other = id_of(frame.from);
-        let Some(end) = self.end(device, frame.from) else { return };
+        let Some(end) = self.end_of(device, frame.from) else { return };
         let message = match end.session.handle_frame(frame.channel, &frame.bytes) {
             Ok(message) => message,
             Err(error) => return self.fail(format!("device {device} cannot read: {error}")),

@@ -1,103 +1,29 @@
 //! What must hold: while a world runs, and once it has come to rest.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
-use std::hash::{DefaultHasher, Hash, Hasher};
+mod provenance;
+mod watch;
 
-use driftless_core::index::Flag;
-use driftless_core::{
-    Content, ContentId, Entry, FileRecord, HolderSet, Index, RelPath, Slot, Totals, VersionVector,
-};
+use std::collections::BTreeMap;
+
+use driftless_core::{Content, Entry, FileRecord, RelPath, Slot, Totals};
 use driftless_proto::IndexUpdate;
 
-use super::World;
 use super::device::{id_of, number_of};
 use super::disk::Node;
+use super::ledger::Claim;
+use super::{World, WorldIndex};
 
-/// What a device said: under this name it can never mean anything else (I9).
-#[derive(Clone, Debug)]
-pub(crate) struct Claim {
-    pub(crate) device: usize,
-    pub(crate) epoch: u64,
-    pub(crate) sequence: u64,
-    path: RelPath,
-    held: Vec<FileRecord>,
-}
-
-/// What has happened in a world, as far as the oracles ask.
-#[derive(Default, Debug)]
-pub(crate) struct Ledger {
-    /// Contents that people wrote.
-    pub(crate) written: BTreeMap<ContentId, String>,
-    /// Contents that people did away with, or that a power cut took before
-    /// they were durable.
-    pub(crate) excused: BTreeSet<ContentId>,
-    claims: BTreeMap<(usize, u64, u64), Memory<u64>>,
-    versions: BTreeMap<(RelPath, VersionVector), Memory<FileRecord>>,
-}
-
-/// What a name means, and the devices, as bits, that remember it.
-#[derive(Debug)]
-struct Memory<T> {
-    meaning: T,
-    known_to: u64,
-}
-
-impl<T: PartialEq> Memory<T> {
-    /// Notes that `device` has learned the meaning; whether it is the one known so far.
-    fn learn(&mut self, device: usize, meaning: T) -> bool {
-        if self.known_to == 0 {
-            self.meaning = meaning;
-        } else if self.meaning != meaning {
-            return false;
+impl<I: WorldIndex> World<I> {
+    /// What a device is about to say; it must hold it durably (I3).
+    pub(crate) fn claims_of(&mut self, device: usize, update: &IndexUpdate) -> Vec<Claim> {
+        let disk = &self.devices[device].disk;
+        let held = update.paths.iter().flat_map(|update| &update.held);
+        let mut contents = held.filter_map(|record| record.content.file()).map(|(held, _)| held);
+        let is_safe = |content| disk.has_durably(content) || self.ledger.excused.contains(&content);
+        if let Some(content) = contents.find(|content| !is_safe(*content)) {
+            let text = self.ledger.written.get(&content).cloned();
+            self.fail(format!("I3: device {device} says that it holds {text:?}, not durably"));
         }
-        self.known_to |= 1 << device;
-        true
-    }
-}
-
-fn digest(value: &impl Hash) -> u64 {
-    let mut hasher = DefaultHasher::new();
-    value.hash(&mut hasher);
-    hasher.finish()
-}
-
-impl Ledger {
-    /// Notes what `hearer` has taken over.
-    pub(crate) fn claim(&mut self, hearer: usize, claim: Claim) -> Result<(), String> {
-        let Claim { device, epoch, sequence, path, held } = claim;
-        let meaning = digest(&(&path, &held));
-        let memory = self.claims.entry((device, epoch, sequence));
-        if !memory.or_insert(Memory { meaning, known_to: 0 }).learn(hearer, meaning) {
-            return Err(format!("I9: device {device} said {sequence} of {path} in two ways"));
-        }
-        held.into_iter().try_for_each(|record| self.name(hearer, &path, record))
-    }
-
-    fn name(&mut self, device: usize, path: &RelPath, record: FileRecord) -> Result<(), String> {
-        let key = (path.clone(), record.version.clone());
-        let memory = self.versions.entry(key);
-        let memory = memory.or_insert_with(|| Memory { meaning: record.clone(), known_to: 0 });
-        if !memory.learn(device, record.clone()) {
-            let known = &memory.meaning;
-            return Err(format!("I9: one version of {path} names two:\n{known:?}\n{record:?}"));
-        }
-        Ok(())
-    }
-
-    /// `device` has lost its index, or part of it.
-    pub(crate) fn forget(&mut self, device: usize) {
-        for known_to in self.claims.values_mut().map(|memory| &mut memory.known_to) {
-            *known_to &= !(1 << device);
-        }
-        for known_to in self.versions.values_mut().map(|memory| &mut memory.known_to) {
-            *known_to &= !(1 << device);
-        }
-    }
-}
-
-impl World {
-    pub(crate) fn claims_of(&self, device: usize, update: &IndexUpdate) -> Vec<Claim> {
         let index = self.devices[device].index();
         let claim = |update: &driftless_proto::PathUpdate, epoch: u64| {
             let sequence = index.get(&update.path).ok().flatten().unwrap_or_default().sequence.0;
@@ -107,7 +33,20 @@ impl World {
         update.paths.iter().map(|path| claim(path, update.epoch.0)).collect()
     }
 
-    /// Checks a world at rest.
+    /// Checks what is so of each device at rest, whatever its mode.
+    pub(crate) fn check_each(&mut self) {
+        let problems = [self.check_indexes(), self.check_nothing_lost(), self.check_wholeness()];
+        self.report(problems);
+    }
+
+    fn report<const N: usize>(&mut self, problems: [Result<(), String>; N]) {
+        if let Some(problem) = problems.into_iter().find_map(Result::err) {
+            let state = self.describe();
+            self.fail(format!("{problem}\n{state}"));
+        }
+    }
+
+    /// Checks a world at rest in which all devices end the same.
     pub(crate) fn check(&mut self) {
         let problems = [
             self.check_indexes(),
@@ -115,11 +54,13 @@ impl World {
             self.check_trees(),
             self.check_agreement(),
             self.check_nothing_lost(),
+            self.check_views(),
+            self.check_deletions(),
+            self.check_wholeness(),
+            self.check_untouched(),
         ];
-        if let Some(problem) = problems.into_iter().find_map(Result::err) {
-            let state = self.describe();
-            self.fail(format!("{problem}\n{state}"));
-        }
+        self.report(problems);
+        self.agree();
     }
 
     /// I17: nobody needs anything, and everybody knows it of everybody.
@@ -154,7 +95,7 @@ impl World {
             }
             for (path, entry) in entries {
                 for head in entry.heads.iter() {
-                    self.ledger.name(number, &path, head.record.clone())?;
+                    self.ledger.name(number, &path, &head.record)?;
                 }
             }
             let device = &self.devices[number];
@@ -261,71 +202,12 @@ impl World {
 
     /// I1: what people wrote and did not do away with is somewhere.
     fn check_nothing_lost(&self) -> Result<(), String> {
-        let mut reachable = BTreeSet::new();
-        for device in &self.devices {
-            reachable.append(&mut device.disk.now.reachable());
-        }
+        let has = |content| self.devices.iter().any(|device| device.disk.has(content));
         for (content, text) in &self.ledger.written {
-            if !reachable.contains(content) && !self.ledger.excused.contains(content) {
+            if !has(*content) && !self.ledger.excused.contains(content) {
                 return Err(format!("I1: {text:?} is lost"));
             }
         }
         Ok(())
-    }
-
-    /// The paths in conflict on a device.
-    pub fn conflicts(&self, device: usize) -> Vec<RelPath> {
-        let flagged = self.devices[device].index().flagged(Flag::Conflict, None, usize::MAX);
-        flagged.unwrap_or_default().into_iter().map(|(path, _)| path).collect()
-    }
-
-    fn tell_entry(&self, path: &RelPath, entry: &Entry) -> String {
-        let tell = |record: &FileRecord| match record.content.file() {
-            Some((content, _)) => format!(
-                "{:?} {:?} by {} upon {:?}",
-                record.version,
-                self.ledger.written.get(&content),
-                number_of(&record.device),
-                record.previous.map(|previous| self.ledger.written.get(&previous)),
-            ),
-            None => format!("{:?} {:?}", record.version, record.content),
-        };
-        let mut text = format!("  {path}{}:\n", if entry.is_needed() { " is needed" } else { "" });
-        for head in entry.heads.iter() {
-            let holders: Vec<_> = head.holders.iter().map(Slot::number).take(8).collect();
-            let _ = writeln!(text, "    {} held by {holders:?}", tell(&head.record));
-        }
-        if let Some(disk) = &entry.disk {
-            let _ = writeln!(text, "    on disk {}", tell(&disk.record));
-        }
-        text
-    }
-
-    /// What a person would ask about next when something does not hold.
-    pub(crate) fn describe(&self) -> String {
-        let mut text = String::new();
-        for number in 0..self.devices.len() {
-            let _ = writeln!(text, "device {number} shows {}", self.shows(number));
-            if let Some(engine) = &self.devices[number].engine {
-                let status = engine.status();
-                let _ = writeln!(
-                    text,
-                    "  needs {}, scanning {}, working {}, held back {:?}, stopped {:?}",
-                    status.totals.need_files,
-                    status.scanning,
-                    status.working,
-                    status.held_back,
-                    status.stopped
-                );
-            }
-            for (path, entry) in self.entries(number) {
-                let all = HolderSet::from_bits((1 << self.devices.len()) - 1);
-                let is_lacked = entry.heads.iter().any(|head| !head.holders.includes(all));
-                if entry.is_needed() || entry.heads.is_conflict() || is_lacked {
-                    text += &self.tell_entry(&path, &entry);
-                }
-            }
-        }
-        text
     }
 }

@@ -4,18 +4,28 @@
 //! with was theirs to do away with. Nothing happens where the tree does not
 //! allow it.
 
-use driftless_core::{ContentId, Index, Level, RelPath};
+use driftless_core::{ContentId, Level, RelPath};
 use driftless_engine::{Choice, Engine, Input, Status};
 
 use super::device::id_of;
-use super::disk::{Blob, Node};
-use super::{Event, World, path};
+use super::disk::{Blob, Node, Shelf};
+use super::{Event, World, WorldIndex, path};
 
 impl World {
+    /// The choice of the version that a device made.
+    pub fn made_by(device: usize) -> Choice {
+        Choice::Device(id_of(device))
+    }
+}
+
+impl<I: WorldIndex> World<I> {
     /// Writes a file, in place or, as careful editors do, by a new inode.
     pub fn write(&mut self, device: usize, name: &str, text: &str) {
         let in_place = self.random.chance(50);
         self.set_clock(device);
+        if !self.can_edit(device, &path(name), true) {
+            return;
+        }
         let destroyed = self.devices[device].disk.write(&path(name), text.as_bytes(), in_place);
         if let Some(destroyed) = destroyed {
             let content = Blob::new(text.as_bytes()).content;
@@ -27,7 +37,9 @@ impl World {
     /// Makes a directory.
     pub fn make_directory(&mut self, device: usize, name: &str) {
         self.set_clock(device);
-        if self.devices[device].disk.make_directory(&path(name), 0o755) {
+        if self.can_edit(device, &path(name), true)
+            && self.devices[device].disk.make_directory(&path(name), 0o755)
+        {
             self.did(device, &[name], format_args!("makes a directory"), Vec::new());
         }
     }
@@ -35,7 +47,9 @@ impl World {
     /// Makes a symlink.
     pub fn make_symlink(&mut self, device: usize, name: &str, target: &str) {
         self.set_clock(device);
-        if self.devices[device].disk.make_symlink(&path(name), target) {
+        if self.can_edit(device, &path(name), true)
+            && self.devices[device].disk.make_symlink(&path(name), target)
+        {
             self.did(device, &[name], format_args!("links to {target}"), Vec::new());
         }
     }
@@ -43,8 +57,9 @@ impl World {
     /// Removes a path with all below it.
     pub fn remove(&mut self, device: usize, name: &str) {
         self.set_clock(device);
+        let can = self.can_edit(device, &path(name), false);
         let disk = &mut self.devices[device].disk;
-        if disk.get(&path(name)).is_some() {
+        if can && disk.get(&path(name)).is_some() {
             let destroyed = disk.remove_tree(&path(name));
             self.did(device, &[name], format_args!("removes it"), destroyed);
         }
@@ -53,8 +68,9 @@ impl World {
     /// Renames as `mv -T` does, over whatever file is there.
     pub fn rename(&mut self, device: usize, from: &str, to: &str) {
         self.set_clock(device);
+        let can = self.can_edit(device, &path(to), false);
         let disk = &mut self.devices[device].disk;
-        if let Some(destroyed) = disk.rename(&path(from), &path(to)) {
+        if let Some(destroyed) = can.then(|| disk.rename(&path(from), &path(to))).flatten() {
             self.did(device, &[from, to], format_args!("renames"), destroyed);
         }
     }
@@ -62,10 +78,12 @@ impl World {
     /// Swaps two paths, by a third name.
     pub fn swap(&mut self, device: usize, one: &str, other: &str) {
         self.set_clock(device);
+        let can = self.can_edit(device, &path(one), false);
         let disk = &mut self.devices[device].disk;
         let between = path("swapping");
         let both = disk.get(&path(one)).is_some() && disk.get(&path(other)).is_some();
-        if both
+        if can
+            && both
             && !path(one).is_within(&path(other))
             && !path(other).is_within(&path(one))
             && disk.get(&between).is_none()
@@ -80,6 +98,9 @@ impl World {
     /// Changes the permission bits.
     pub fn set_mode(&mut self, device: usize, name: &str, mode: u16) {
         self.set_clock(device);
+        if !self.can_edit(device, &path(name), false) {
+            return;
+        }
         self.devices[device].disk.set(&path(name), Some(mode), None);
         self.did(device, &[name], format_args!("sets the mode {mode:o}"), Vec::new());
     }
@@ -87,6 +108,9 @@ impl World {
     /// Sets the modification time to now.
     pub fn touch(&mut self, device: usize, name: &str) {
         self.set_clock(device);
+        if !self.can_edit(device, &path(name), false) {
+            return;
+        }
         let disk = &mut self.devices[device].disk;
         let now = disk.clock_ns;
         disk.set(&path(name), None, Some(now));
@@ -96,6 +120,9 @@ impl World {
     /// Writes a file and puts its modification time back, as some programs do (F7).
     pub fn write_unnoticed(&mut self, device: usize, name: &str, text: &str) {
         let before = self.devices[device].disk.get(&path(name)).map(|node| node.mtime_ns);
+        if !self.can_edit(device, &path(name), true) {
+            return;
+        }
         self.write(device, name, text);
         self.devices[device].disk.set(&path(name), None, before);
     }
@@ -103,6 +130,9 @@ impl World {
     /// Decides a conflict; nothing where there is none.
     pub fn resolve(&mut self, device: usize, name: &str, choice: Choice) {
         self.note(format_args!("{device}: a person resolves {name} by {choice:?}"));
+        // It may be kept under another name, or be a deletion.
+        self.ledger.is_unsure = true;
+        self.ledger.touch(device, &path(name));
         self.tell(device, Input::Resolve { path: path(name), choice });
     }
 
@@ -119,14 +149,9 @@ impl World {
             mtime_ns: self.devices[device].disk.clock_ns,
         };
         let disk = &mut self.devices[device].disk;
-        disk.now.heads.insert(blob.content, blob);
+        disk.shelve(Shelf::Heads, blob.content, Some(blob));
         disk.sync();
         self.resolve(device, name, choice);
-    }
-
-    /// The device whose head a choice names.
-    pub fn made_by(device: usize) -> Choice {
-        Choice::Device(id_of(device))
     }
 
     /// Lets a held back mass change go ahead.
@@ -157,7 +182,7 @@ impl World {
         }
     }
 
-    fn did(
+    pub(crate) fn did(
         &mut self,
         device: usize,
         names: &[&str],
@@ -166,6 +191,9 @@ impl World {
     ) {
         self.note(format_args!("{device}: a person {what}: {names:?}"));
         self.destroyed(destroyed);
+        for name in names {
+            self.ledger.touch(device, &path(name));
+        }
         // A watcher tells most things soon, and only ever hints.
         if self.random.chance(70) {
             let paths = names.iter().map(|name| path(name)).collect();

@@ -4,17 +4,26 @@
 #[derive(Clone, Debug)]
 pub(crate) struct Random(u64);
 
+fn mixed(number: u64) -> u64 {
+    let mut mixed = number;
+    mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
+    mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
+    mixed ^ (mixed >> 31)
+}
+
 impl Random {
     pub(crate) fn new(seed: u64) -> Self {
         Self(seed)
     }
 
+    /// One of the many generators of a seed, which have nothing to do with each other.
+    pub(crate) fn salted(seed: u64, salt: u64) -> Self {
+        Self(mixed(seed ^ mixed(salt.wrapping_add(0x9e37_79b9_7f4a_7c15))))
+    }
+
     pub(crate) fn number(&mut self) -> u64 {
         self.0 = self.0.wrapping_add(0x9e37_79b9_7f4a_7c15);
-        let mut mixed = self.0;
-        mixed = (mixed ^ (mixed >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
-        mixed = (mixed ^ (mixed >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
-        mixed ^ (mixed >> 31)
+        mixed(self.0)
     }
 
     /// A number below `bound`, or 0 where `bound` is 0.

@@ -1,12 +1,14 @@
 //! Looking at the simulated disk: scans in stretches, second looks, hashing.
 
 use std::collections::VecDeque;
+use std::rc::Rc;
 
-use driftless_core::{Level, Observed, RelPath, ScanBatch, Stat};
+use driftless_core::sabotage::{Sabotage, is};
+use driftless_core::{Level, Observed, Problem, ProblemCode, RelPath, ScanBatch, Stat};
 use driftless_engine::{Absence, HashError, Hashed, Input};
 
-use super::disk::{Disk, Kind, Node};
-use super::{Event, World};
+use super::disk::{Ailment, Blob, Disk, Kind, Node};
+use super::{Event, World, WorldIndex};
 
 #[derive(Debug)]
 pub(crate) struct Scan {
@@ -36,7 +38,7 @@ fn coverable(disk: &Disk, wanted: &RelPath) -> RelPath {
     topmost.unwrap_or_else(|| wanted.clone())
 }
 
-impl World {
+impl<I: WorldIndex> World<I> {
     pub(crate) fn want_full_scan(&mut self, device: usize) {
         self.devices[device].full_scan_wanted = true;
         self.begin_scan(device);
@@ -66,13 +68,15 @@ impl World {
 
     pub(crate) fn scan_step(&mut self, device: usize) {
         let Some(mut scan) = self.devices[device].scan.take() else { return };
-        if self.faults && self.random.chance(3) {
+        let is_gone = self.devices[device].disk.ailment == Some(Ailment::Gone);
+        if is_gone || (self.faults && self.random.chance(3)) {
             scan.complete = false;
             scan.scopes.clear();
         }
         let Some(scope) = scan.scopes.front().cloned() else {
             // A scan ends with everything that it saw on its way to the platter.
             self.devices[device].disk.sync();
+            self.note(format_args!("{device} ends a scan"));
             self.tell(device, Input::ScanFinished { complete: scan.complete });
             return self.begin_scan(device);
         };
@@ -82,7 +86,7 @@ impl World {
         } else {
             scan.scopes.pop_front();
         }
-        self.note(format_args!("{device} finds {} after {:?}", batch.found.len(), batch.after));
+        self.note(format_args!("{device} finds {}", batch.found.len()));
         self.tell(device, Input::Scanned(batch));
         self.devices[device].scan = Some(scan);
         self.soon(device, 10_000, Event::ScanStep);
@@ -91,16 +95,21 @@ impl World {
     /// One stretch: at most a few paths, now and then a directory that cannot be read.
     fn look(&mut self, device: usize, scope: Option<RelPath>, after: Option<RelPath>) -> ScanBatch {
         let limit = 1 + self.random.index(12);
-        let hides = self.faults && self.random.chance(5);
+        let is_failing = self.devices[device].disk.ailment == Some(Ailment::Failing);
+        let hides = self.faults && self.random.chance(if is_failing { 40 } else { 5 });
         let salt = self.random.index(7);
         let disk = &self.devices[device].disk;
         let within = scope.map(|scope| coverable(disk, &scope));
+        let is_below_ignored = |path: &RelPath| {
+            disk.ignored.as_ref().is_some_and(|ignored| path != ignored && path.is_within(ignored))
+        };
         let mut paths = disk
             .now
             .tree
             .iter()
             .filter(|(path, _)| within.as_ref().is_none_or(|within| path.is_within(within)))
-            .filter(|(path, _)| after.as_ref().is_none_or(|after| *path > after));
+            .filter(|(path, _)| after.as_ref().is_none_or(|after| *path > after))
+            .filter(|(path, _)| !is_below_ignored(path));
         let taken: Vec<_> = paths.by_ref().take(limit).collect();
         let upto = paths.next().and_then(|_| taken.last().map(|(path, _)| (*path).clone()));
         let unknown: Vec<RelPath> = taken
@@ -110,21 +119,26 @@ impl World {
             .skip(salt)
             .take(1)
             .collect();
-        let is_known = |path: &RelPath| !unknown.iter().any(|unknown| path.is_within(unknown));
+        let is_taken = |path: &&RelPath| taken.iter().any(|(taken, _)| taken == path);
+        let ignored: Vec<RelPath> = disk.ignored.iter().filter(is_taken).cloned().collect();
+        let is_known = |path: &RelPath| {
+            !disk.is_ignored(path) && !unknown.iter().any(|unknown| path.is_within(unknown))
+        };
         let found = taken
             .into_iter()
             .filter(|(path, _)| is_known(path))
             .map(|(path, node)| (path.clone(), observe(node)))
             .collect();
-        ScanBatch { within, after, upto, found, unknown, ..ScanBatch::default() }
+        ScanBatch { within, after, upto, found, ignored, unknown, ..ScanBatch::default() }
     }
 
     pub(crate) fn confirm_absent(&mut self, device: usize, paths: Vec<RelPath>) {
-        let doubts = self.faults && self.random.chance(5);
+        let doubts = self.refuses_reading(device) || (self.faults && self.random.chance(5));
         let disk = &self.devices[device].disk;
         let look = |path: RelPath| {
             let absence = match disk.get(&path) {
                 _ if doubts => Absence::Unknown,
+                _ if disk.is_ignored(&path) => Absence::Ignored,
                 Some(_) => Absence::Present,
                 None => Absence::Absent,
             };
@@ -135,15 +149,17 @@ impl World {
     }
 
     pub(crate) fn hash_begin(&mut self, device: usize, path: RelPath, expected: Stat) {
+        if self.refuses_reading(device) {
+            return self.cannot_read(device, path);
+        }
         let accepts_any = self.random.chance(50);
         let stat = self.devices[device]
             .disk
             .get(&path)
-            .filter(|node| node.blob().is_some())
-            .map(Node::stat);
+            .and_then(|node| Some((node.stat(), node.blob()?.clone())));
         match stat {
-            Some(seen) if seen == expected || accepts_any => {
-                self.soon(device, 20_000, Event::HashEnd { path, seen });
+            Some((seen, read)) if seen == expected || accepts_any => {
+                self.soon(device, 20_000, Event::HashEnd { path, seen, read });
             }
             Some(_) => {
                 self.tell(device, Input::Hashed { path, result: Err(HashError::Unstable) });
@@ -152,17 +168,28 @@ impl World {
         }
     }
 
-    pub(crate) fn hash_end(&mut self, device: usize, path: RelPath, seen: Stat) {
+    fn cannot_read(&mut self, device: usize, path: RelPath) {
+        let message = "the simulated disk refuses".to_owned();
+        let problem = Problem { path: path.to_string(), code: ProblemCode::Io, message };
+        self.tell(device, Input::Hashed { path, result: Err(HashError::Unreadable(problem)) });
+    }
+
+    pub(crate) fn hash_end(&mut self, device: usize, path: RelPath, seen: Stat, read: &Rc<Blob>) {
+        if self.refuses_reading(device) {
+            return self.cannot_read(device, path);
+        }
         let disk = &mut self.devices[device].disk;
         // What is announced must be durable (I3).
-        disk.sync();
-        let node = disk.get(&path).filter(|node| node.stat() == seen);
-        let result = match node.and_then(Node::blob) {
-            Some(blob) => Ok(Hashed {
-                stat: seen,
-                content: blob.content,
+        if !is(Sabotage::SkipSyncOfSaved) {
+            disk.sync();
+        }
+        let is_same = |stat: &Stat| *stat == seen || is(Sabotage::HashWhileChanging);
+        let result = match disk.get(&path).map(Node::stat).filter(is_same) {
+            Some(stat) => Ok(Hashed {
+                stat,
+                content: read.content,
                 level: Level::default(),
-                blocks: blob.blocks.clone(),
+                blocks: read.blocks.clone(),
             }),
             None => Err(HashError::Unstable),
         };

@@ -1,6 +1,6 @@
 //! Scenarios as one line of text.
 
-use super::{Failure, World};
+use super::{Failure, World, WorldIndex};
 
 /// Plays a script and returns what every device shows in the end.
 ///
@@ -46,7 +46,7 @@ pub fn settle(script: &str) -> Result<String, Failure> {
     Ok(world.shows(0))
 }
 
-impl World {
+impl<I: WorldIndex> World<I> {
     /// Lets a person do what `action` says, in the words of [`settle`].
     pub fn act(&mut self, device: usize, action: &str) {
         if let Some((name, text)) = action.split_once('=') {

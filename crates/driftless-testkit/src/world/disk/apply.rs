@@ -2,17 +2,23 @@
 
 use std::rc::Rc;
 
+use driftless_core::sabotage::{Sabotage, is};
 use driftless_core::{
     ContentId, Displaced, Outcome, Precondition, Problem, ProblemCode, RelPath, Stat, Step,
 };
 
-use super::{Blob, Disk, Kind, Node};
+use super::{Blob, Disk, Kind, Node, Shelf};
 
 /// Whether what stands at a path is what a plan believed. Of a directory only
 /// kind and mode count, because its times change with what it holds.
 fn is_as_believed(node: &Node, believed: &Stat) -> bool {
     let stat = node.stat();
     if node.is_directory() { stat.mode == believed.mode } else { stat == *believed }
+}
+
+fn is_believed(node: &Node, precondition: &Precondition) -> bool {
+    is(Sabotage::DropPrecondition)
+        || matches!(precondition, Precondition::Unchanged(stat) if is_as_believed(node, stat))
 }
 
 fn blocked(path: &RelPath, code: ProblemCode) -> Outcome {
@@ -23,6 +29,9 @@ fn blocked(path: &RelPath, code: ProblemCode) -> Outcome {
 impl Disk {
     /// Carries out one step; durable with the next sync.
     pub(crate) fn apply(&mut self, step: &Step) -> Outcome {
+        if self.is_ignored(step.path()) {
+            return Outcome::Ignored;
+        }
         match step {
             Step::Directory { path, mode, precondition, displaced } => {
                 if let (Some(node), Precondition::Unchanged(stat)) = (self.get(path), precondition)
@@ -43,8 +52,12 @@ impl Disk {
                     return Outcome::NotStaged;
                 };
                 self.swap_in(path, precondition, displaced, |disk| {
-                    disk.now.staging.remove(content);
-                    disk.place(path, Kind::File(blob), *mode, Some(*mtime_ns));
+                    let blob = disk.written_at_once(path, blob);
+                    let inode = disk.place(path, Kind::File(blob), *mode, Some(*mtime_ns));
+                    if is(Sabotage::SkipSyncOfStaged) {
+                        disk.note_unsynced(inode, true);
+                    }
+                    disk.shelve(Shelf::Staging, *content, None);
                 })
             }
             Step::Symlink { path, target, precondition, displaced } => {
@@ -66,7 +79,7 @@ impl Disk {
                     return Outcome::NoParent;
                 }
                 let is_known = self.get(from).is_some_and(|node| is_as_believed(node, from_stat));
-                if !is_known || self.get(to).is_some() {
+                if !is_known || (self.get(to).is_some() && !is(Sabotage::MoveOverwrites)) {
                     return Outcome::Stale;
                 }
                 self.rename(from, to);
@@ -99,8 +112,10 @@ impl Disk {
         if let Some(refusal) = self.check(path, precondition) {
             return refusal;
         }
-        self.displace(path, displaced);
+        let there = self.blob_at(path).cloned();
         place(self);
+        // The exchange has put what was there under a name of driftless's own.
+        self.put_by(there, displaced);
         self.applied(path)
     }
 
@@ -111,24 +126,62 @@ impl Disk {
         }
         match (precondition, self.get(path)) {
             (Precondition::Absent, None) => None,
-            (Precondition::Unchanged(stat), Some(node)) if is_as_believed(node, stat) => {
-                let is_full = node.is_directory() && !self.below(path).is_empty();
+            (_, None) if is(Sabotage::DropPrecondition) => None,
+            (precondition, Some(node)) if is_believed(node, precondition) => {
+                let is_full = node.is_directory() && !self.is_empty_directory(path);
+                let is_full = is_full && !is(Sabotage::RemoveRecursively);
                 is_full.then(|| blocked(path, ProblemCode::DirectoryNotEmpty))
             }
             _ => Some(Outcome::Stale),
         }
     }
 
+    /// Takes what is at a path out of the tree. A file lies among what is
+    /// staged until it is put away, as after an exchange.
     fn displace(&mut self, path: &RelPath, displaced: &Displaced) {
-        let Some(node) = self.now.tree.remove(path) else { return };
+        let there = self.blob_at(path).cloned();
+        self.stamp();
+        self.set_node(path, None);
         self.touch_parent(path);
-        if let Kind::File(blob) = node.kind {
-            match displaced {
-                Displaced::Head(content) if *content == blob.content => {
-                    self.now.heads.insert(*content, blob)
-                }
-                _ => self.now.history.insert(blob.content, blob),
-            };
+        self.put_by(there, displaced);
+    }
+
+    /// Puts a displaced file where it belongs, by a name that a crash leaves it under.
+    fn put_by(&mut self, there: Option<Rc<Blob>>, displaced: &Displaced) {
+        let Some(blob) = there else { return };
+        let content = blob.content;
+        self.shelve(Shelf::Limbo, content, Some(blob));
+        let shelf = match displaced {
+            Displaced::Head(head) if *head == content => Shelf::Heads,
+            _ => Shelf::History,
+        };
+        self.on_its_way.push((content, shelf));
+    }
+
+    /// What of a staged file its path has at once: all of it.
+    fn written_at_once(&mut self, path: &RelPath, blob: Rc<Blob>) -> Rc<Blob> {
+        if !is(Sabotage::InstallInPlace) || blob.bytes.len() < 2 {
+            return blob;
+        }
+        let half = Blob::new(&blob.bytes[..blob.bytes.len() / 2]);
+        self.half_written = Some((path.clone(), blob));
+        half
+    }
+
+    /// Ends the last step: puts away what it displaced.
+    pub(crate) fn put_away(&mut self) {
+        if let Some((path, blob)) = self.half_written.take()
+            && let Some(node) = self.get(&path).cloned()
+        {
+            self.stamp();
+            self.set_node(&path, Some(Node { kind: Kind::File(blob), ..node }));
+        }
+        for (content, shelf) in std::mem::take(&mut self.on_its_way) {
+            self.stamp();
+            let blob = self.shelve(Shelf::Limbo, content, None);
+            if !is(Sabotage::DiscardDisplaced) {
+                self.shelve(shelf, content, blob);
+            }
         }
     }
 
@@ -138,17 +191,26 @@ impl Disk {
 
     /// Moves a staged content to the store of heads.
     pub(crate) fn keep(&mut self, content: ContentId) -> bool {
-        let staged = self.now.staging.remove(&content);
-        staged.map(|blob| self.now.heads.insert(content, blob)).is_some()
-            || self.now.heads.contains_key(&content)
+        self.stamp();
+        match self.shelve(Shelf::Staging, content, None) {
+            Some(blob) => {
+                self.shelve(Shelf::Heads, content, Some(blob));
+                true
+            }
+            None => self.now.heads.contains_key(&content),
+        }
     }
 
     /// Takes a content out of the store of heads: to history, or away if the
     /// tree holds the same at `path`.
     pub(crate) fn release(&mut self, content: ContentId, path: &RelPath) {
-        let Some(blob) = self.now.heads.remove(&content) else { return };
-        if self.blob_at(path).is_none_or(|shown| shown.content != content) {
-            self.now.history.insert(content, blob);
+        self.stamp();
+        let Some(blob) = self.shelve(Shelf::Heads, content, None) else { return };
+        let is_shown = |node: &Node| {
+            node.blob().is_some_and(|shown| shown.content == content) && self.is_synced(node)
+        };
+        if !self.get(path).is_some_and(is_shown) && !is(Sabotage::DiscardReleased) {
+            self.shelve(Shelf::History, content, Some(blob));
         }
     }
 

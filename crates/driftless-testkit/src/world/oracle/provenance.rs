@@ -1,0 +1,74 @@
+//! Where what is on disks came from and went to: nothing goes, comes or
+//! changes that no person had a hand in.
+
+use driftless_core::{Content, FileRecord, RelPath};
+
+use super::{World, WorldIndex};
+use crate::world::device::id_of;
+use crate::world::disk::Node;
+
+impl<I: WorldIndex> World<I> {
+    /// Checks what an engine has just written into its index.
+    pub(crate) fn check_written(&mut self, device: usize) {
+        let mut written = self.devices[device].index().take_written();
+        written.sort_unstable();
+        written.dedup();
+        for path in written {
+            let entry = self.devices[device].index().get(&path).ok().flatten();
+            for head in entry.iter().flat_map(|entry| entry.heads.iter()) {
+                match self.ledger.name(device, &path, &head.record) {
+                    Ok(is_new) if is_new && head.record.device == id_of(device) => {
+                        self.check_deletion(device, &path, &head.record);
+                    }
+                    Ok(_) => {}
+                    Err(what) => return self.fail(what),
+                }
+            }
+        }
+    }
+
+    /// I4: nobody deletes what is there and was always there.
+    fn check_deletion(&mut self, device: usize, path: &RelPath, record: &FileRecord) {
+        let is_plain = matches!(record.content, Content::Tombstone { moved_to: None });
+        let is_there = self.devices[device].disk.get(path).is_some();
+        if is_plain && is_there && !self.ledger.is_touched_on(device, path) {
+            self.fail(format!("I4: device {device} deletes {path}, which is there"));
+        }
+    }
+
+    /// I1, at every step: what has just gone from a disk is somewhere else.
+    pub(crate) fn audit(&mut self, device: usize) {
+        let gone = std::mem::take(&mut self.devices[device].disk.gone);
+        for content in gone {
+            let is_somewhere = || self.devices.iter().any(|it| it.disk.has(content));
+            if self.ledger.excused.contains(&content) || is_somewhere() {
+                continue;
+            }
+            if let Some(text) = self.ledger.written.get(&content) {
+                self.fail(format!("I1: {text:?} was last on device {device}, and is lost"));
+            }
+        }
+    }
+
+    /// What nobody has changed since all last agreed is as it was: no old
+    /// version is back, nothing deleted has risen, nothing has gone.
+    pub(super) fn check_untouched(&self) -> Result<(), String> {
+        let Some(agreed) = &self.ledger.agreed else { return Ok(()) };
+        let tree = &self.devices[0].disk.now.tree;
+        for path in agreed.keys().chain(tree.keys()) {
+            let now = tree.get(path).map(Node::content);
+            if agreed.get(path) != now.as_ref() && !self.ledger.is_touched(path) {
+                let before = agreed.get(path);
+                return Err(format!("I4: nobody touched {path}, which was {before:?}, is {now:?}"));
+            }
+        }
+        Ok(())
+    }
+
+    /// Notes what everyone has now.
+    pub(super) fn agree(&mut self) {
+        let tree = self.devices[0].disk.now.tree.iter();
+        let tree = tree.map(|(path, node)| (path.clone(), node.content())).collect();
+        self.ledger.agree(tree);
+    }
+}
