@@ -46,7 +46,7 @@ use sync::Sync;
 struct Group<'a> {
     root: &'a Root,
     parents: Parents<'a>,
-    sync: Sync,
+    sync: Sync<'a>,
     now_ms: u64,
 }
 
@@ -67,14 +67,14 @@ pub fn apply(root: &Root, steps: Vec<Step>, rules: &Ignore) -> Vec<(Step, Outcom
     let mut group = Group {
         root,
         parents: Parents::new(root, rules),
-        sync: Sync::default(),
+        sync: Sync::new(root),
         now_ms: crate::history::now_ms(),
     };
     let mut outcomes: Vec<_> =
         steps.iter().zip(&prepared).map(|(step, prepared)| group.run(step, prepared)).collect();
     group.parents.close();
     discard_leftovers(root, &prepared);
-    if let Err(errno) = group.sync.finish(root) {
+    if let Err(errno) = group.sync.finish() {
         // What is not known to be durable may not be announced; it is found
         // again by looking.
         for (step, outcome) in steps.iter().zip(&mut outcomes) {

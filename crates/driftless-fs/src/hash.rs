@@ -158,31 +158,3 @@ fn outwait_stamp(stat: &Stat) {
         std::thread::sleep(STAMP_STEP.saturating_sub(age));
     }
 }
-
-/// So many files are synced one by one; more, with the whole file system.
-const FEW: usize = 8;
-
-/// Makes files durable that a person or program has written, before anyone
-/// hears of them: an index entry is a receipt. What is gone by now is passed over.
-///
-/// # Errors
-///
-/// The disk failed; nothing is known of what is durable.
-pub fn make_durable(root: &Root, paths: &[&RelPath]) -> std::io::Result<()> {
-    // A file system that cannot sync, or is read-only, has nothing to wait for.
-    let lenient = |synced: rustix::io::Result<()>| match synced {
-        Err(Errno::INVAL | Errno::ROFS | Errno::NOSYS | Errno::OPNOTSUPP) => Ok(()),
-        synced => synced,
-    };
-    if paths.len() > FEW {
-        return Ok(lenient(rustix::fs::syncfs(root.fd()))?);
-    }
-    for path in paths {
-        match root.open_file(path) {
-            Ok(fd) => lenient(rustix::fs::fsync(&fd))?,
-            Err(Errno::IO) => return Err(Errno::IO.into()),
-            Err(_) => {}
-        }
-    }
-    Ok(())
-}

@@ -19,6 +19,7 @@
 
 pub mod apply;
 mod beneath;
+mod durable;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod hash;
@@ -35,7 +36,8 @@ mod stat;
 pub mod watch;
 
 pub use apply::apply;
-pub use hash::{HashError, Hashed, hash_file, make_durable};
+pub use durable::make_durable;
+pub use hash::{HashError, Hashed, hash_file};
 pub use ignore::Ignore;
 pub use read::{BlockReader, ReadError, Source};
 pub use root::{Marker, Root, RootError};

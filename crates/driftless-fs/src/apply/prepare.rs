@@ -9,8 +9,8 @@ use rustix::io::{Errno, Result};
 
 use super::failed;
 use super::parents::chmod_handle;
-use super::sync::FEW;
 use crate::beneath::lstat;
+use crate::durable::syncs_at_once;
 use crate::problem::unwritable;
 use crate::root::{FILE_MODE, Root};
 use crate::staging::{copy_name, open_staging, staged};
@@ -66,7 +66,7 @@ pub(super) fn prepare(root: &Root, steps: &[Step]) -> Vec<Prepared> {
             installs += 1;
         }
     }
-    let sync_each = installs <= FEW;
+    let sync_each = !syncs_at_once(root, installs);
     let mut prepared: Vec<Prepared> = steps
         .iter()
         .map(|step| match step {
