@@ -1,0 +1,252 @@
+//! Power cuts at any moment, where database and folder share a disk.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fs::{self, File};
+use std::io::{self, Write as _};
+use std::path::{Path, PathBuf};
+use std::time::{Duration, Instant};
+
+use crate::faulty::{Faulty, Folding};
+use crate::harness::{Device, Random, Scratch, content, introduce, seed, settle_equal, share};
+
+/// How often the power goes.
+const CUTS: usize = 40;
+
+/// How many changes the disk makes at the most from one cut to the next.
+const CHANGES: u64 = 500;
+
+/// How long it waits for them.
+const PATIENCE: Duration = Duration::from_millis(1_500);
+
+type Digest = [u8; 32];
+
+/// Ada on a real disk; Bob, home and folder, on one that loses power.
+fn devices(scratch: &Scratch) -> Option<(Device, Device, Faulty)> {
+    let disk = Faulty::new(&scratch.join("bob"), Folding::Exact)?;
+    let (mut ada, mut bob) = (Device::new(scratch, "ada"), Device::new(scratch, "bob"));
+    introduce(&ada, &bob);
+    share("notes", &[&ada, &bob]);
+    for device in [&ada, &bob] {
+        for name in ["ada", "bob"] {
+            fs::create_dir_all(device.path("notes").join(name)).unwrap();
+        }
+    }
+    ada.start();
+    bob.start();
+    settle_equal("notes", &[&ada, &bob]);
+    disk.sync();
+    Some((ada, bob, disk))
+}
+
+/// One of a person's documents.
+struct Document {
+    path: PathBuf,
+    digest: Digest,
+    /// Whether it was made to outlast a power cut, in this state.
+    is_saved: bool,
+    /// What the path holds until a careful save is through.
+    before: Option<Digest>,
+}
+
+/// One person at one device, who touches nothing of the other's.
+struct Person {
+    root: PathBuf,
+    name: &'static str,
+    documents: BTreeMap<u64, Document>,
+    counter: u64,
+    /// All that they ever wrote.
+    written: BTreeSet<Digest>,
+}
+
+impl Person {
+    fn new(device: &Device, name: &'static str) -> Self {
+        let root = device.path("notes").join(name);
+        let (documents, written) = (BTreeMap::new(), BTreeSet::new());
+        Self { root, name, documents, counter: 0, written }
+    }
+
+    /// Does one thing: saves with care or without, renames or deletes. An
+    /// error is the power's.
+    fn act(&mut self, random: &mut Random) -> io::Result<()> {
+        self.counter += 1;
+        let nth = random.below(self.documents.len().max(1) as u64) as usize;
+        let known = self.documents.keys().nth(nth).copied();
+        match (random.below(12), known) {
+            (0, Some(id)) => self.delete(id),
+            (1 | 2, Some(id)) => self.rename(id),
+            (what, known) => {
+                let id = known.filter(|_| what < 7).unwrap_or(self.counter);
+                let size = if what == 11 { 400_000 } else { 9_000 };
+                let bytes = content(&format!("{}'s write {}", self.name, self.counter), size);
+                self.written.insert(digest_of(&bytes));
+                self.write(id, bytes, what % 2 == 0)
+            }
+        }
+    }
+
+    fn write(&mut self, id: u64, content: Vec<u8>, with_care: bool) -> io::Result<()> {
+        let known = self.documents.get(&id);
+        let path = known.map(|document| document.path.clone());
+        let path = path.unwrap_or_else(|| self.root.join(format!("document {id}")));
+        let before = known.filter(|known| with_care && known.is_saved).map(|known| known.digest);
+        let digest = digest_of(&content);
+        let document = Document { path: path.clone(), digest, is_saved: false, before };
+        self.documents.insert(id, document);
+        if !with_care {
+            return fs::write(path, content);
+        }
+        let beside = path.with_extension("tmp");
+        let mut file = File::create(&beside)?;
+        file.write_all(&content)?;
+        file.sync_all()?;
+        fs::rename(beside, path)?;
+        self.sync_names()?;
+        self.saved(id);
+        Ok(())
+    }
+
+    fn saved(&mut self, id: u64) {
+        if let Some(document) = self.documents.get_mut(&id) {
+            document.is_saved = true;
+        }
+    }
+
+    /// Renames a document. Its content outlasts a cut as before, under one of the names.
+    fn rename(&mut self, id: u64) -> io::Result<()> {
+        let to = self.root.join(format!("renamed {}", self.counter));
+        let Some(document) = self.documents.get_mut(&id) else { return Ok(()) };
+        let from = std::mem::replace(&mut document.path, to.clone());
+        fs::rename(from, to)
+    }
+
+    fn delete(&mut self, id: u64) -> io::Result<()> {
+        match self.documents.remove(&id) {
+            Some(document) => fs::remove_file(document.path),
+            None => Ok(()),
+        }
+    }
+
+    fn sync_names(&self) -> io::Result<()> {
+        File::open(&self.root)?.sync_all()
+    }
+
+    /// After a cut, forgets documents that had not been made to outlast it and
+    /// did not; others have to be there. `elsewhere` is what other devices
+    /// had: what they were told of outlasts a cut, too.
+    fn look_after_cut(&mut self, elsewhere: &BTreeMap<PathBuf, Digest>) {
+        let left = files_below(&self.root);
+        let at: BTreeMap<Digest, PathBuf> =
+            left.into_iter().map(|(path, digest)| (digest, self.root.join(path))).collect();
+        let told: BTreeSet<&Digest> = elsewhere.values().collect();
+        self.documents.retain(|id, document| {
+            let is_promised = document.is_saved || told.contains(&document.digest);
+            let left = [Some(document.digest), document.before]
+                .into_iter()
+                .flatten()
+                .find_map(|digest| Some((digest, at.get(&digest)?)));
+            let is_lost = match left {
+                Some((digest, _)) => is_promised && digest != document.digest,
+                None => is_promised || document.before.is_some(),
+            };
+            let path = document.path.display();
+            assert!(!is_lost, "document {id} is lost (saved: {}): {path}", document.is_saved);
+            if let Some((digest, path)) = left {
+                let (path, is_saved, before) = (path.clone(), true, None);
+                *document = Document { path, digest, is_saved, before };
+            }
+            left.is_some()
+        });
+        // What the power left is what this person goes on from.
+        rustix::fs::fsync(File::open(&self.root).unwrap()).unwrap();
+    }
+
+    fn finds_everything_in(&self, root: &Path) {
+        let found = files_below(root);
+        for document in self.documents.values() {
+            let name = document.path.strip_prefix(&self.root).unwrap();
+            assert_eq!(
+                found.get(name),
+                Some(&document.digest),
+                "{} in {}",
+                name.display(),
+                root.display()
+            );
+        }
+    }
+}
+
+fn digest_of(bytes: &[u8]) -> Digest {
+    blake3::hash(bytes).into()
+}
+
+/// The digests of the files below a directory, by path.
+fn files_below(root: &Path) -> BTreeMap<PathBuf, Digest> {
+    let mut files = BTreeMap::new();
+    let mut directories = vec![root.to_owned()];
+    while let Some(directory) = directories.pop() {
+        let Ok(entries) = fs::read_dir(directory) else { continue };
+        for entry in entries.flatten() {
+            let path = entry.path();
+            if entry.file_type().is_ok_and(|kind| kind.is_dir()) {
+                directories.push(path);
+            } else if let Ok(bytes) = fs::read(&path) {
+                files.insert(path.strip_prefix(root).unwrap().to_owned(), digest_of(&bytes));
+            }
+        }
+    }
+    files
+}
+
+/// P4, P5, P6, P7, P13, P14, I1, I2, I3: whatever a power cut leaves, every file
+/// that driftless put in place is whole, what was told to the other device or
+/// saved with care is there, no zeros take the place of a good copy without it
+/// being kept, and in the end both devices hold the same without a conflict.
+#[test]
+fn p4_forty_power_cuts_lose_nothing_that_was_saved_or_told() {
+    let mut random = Random::new(seed());
+    let scratch = Scratch::new();
+    let Some((ada, mut bob, mut disk)) = devices(&scratch) else { return };
+    let mut here = Person::new(&ada, "ada");
+    let mut there = Person::new(&bob, "bob");
+    let mut kept_by_ada = BTreeSet::new();
+    for cut in 0..CUTS {
+        disk.cut_after(1 + random.below(CHANGES));
+        if !bob.is_running() && bob.try_start().is_err() {
+            assert!(disk.is_cut(), "the daemon does not start after cut {cut}");
+        }
+        let deadline = Instant::now() + PATIENCE;
+        while !disk.is_cut() && Instant::now() < deadline {
+            here.act(&mut random).unwrap();
+            if let Err(error) = there.act(&mut random) {
+                assert!(disk.is_cut(), "{error}");
+            }
+        }
+        disk.cut();
+        if bob.is_running() {
+            bob.kill();
+        }
+        let on_ada = files_below(&ada.path("notes").join("bob"));
+        disk.restore(&mut random);
+        println!("cut {cut}");
+        for (path, digest) in files_below(&bob.path("notes").join("ada")) {
+            assert!(here.written.contains(&digest), "{} is not whole", path.display());
+        }
+        there.look_after_cut(&on_ada);
+        kept_by_ada.extend(on_ada.into_values());
+    }
+    bob.start();
+    settle_equal("notes", &[&ada, &bob]);
+    for device in [&ada, &bob] {
+        here.finds_everything_in(&device.path("notes").join("ada"));
+        there.finds_everything_in(&device.path("notes").join("bob"));
+        assert_eq!(device.conflicts("notes"), []);
+        for surprise in ["breaks the rules", "rolled back", "damaged", "set aside"] {
+            assert!(!device.logged().contains(surprise), "{} logged: {surprise}", device.name());
+        }
+    }
+    let reachable: BTreeSet<_> = files_below(&ada.path("notes")).into_values().collect();
+    let lost = kept_by_ada.difference(&reachable).count();
+    assert_eq!(lost, 0, "versions that ada had and has no more");
+    drop(bob);
+    drop(disk);
+}
