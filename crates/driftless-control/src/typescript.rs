@@ -5,7 +5,7 @@ use std::fmt::Write;
 
 use ts_rs::{Config, TS, TypeVisitor};
 
-use crate::api::SubscriptionFrame;
+use crate::api::{ApiError, SubscriptionFrame};
 use crate::method::{Method, MethodVisitor, visit_methods};
 
 /// Renders one module: every type, and an interface `Methods` that maps names to parameters and replies.
@@ -13,6 +13,8 @@ use crate::method::{Method, MethodVisitor, visit_methods};
 /// The same source always gives the same text.
 pub fn render() -> String {
     let mut module = Module { config: Config::new().with_large_int("number"), ..Module::default() };
+    // No method's reply names these two, but every client meets them.
+    TypeVisitor::visit::<ApiError>(&mut module);
     TypeVisitor::visit::<SubscriptionFrame>(&mut module);
     visit_methods(&mut module);
     let mut text = String::new();
@@ -74,6 +76,7 @@ mod tests {
             text.contains("\"device.list\": { params: DeviceList; reply: Array<DeviceView> };")
         );
         assert!(text.contains("export type FolderStatus = "));
+        assert!(text.contains("export type ApiError = "));
         assert!(text.contains("\"type\": \"conflict-opened\""));
         assert!(!text.contains("bigint"));
     }
