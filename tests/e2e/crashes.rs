@@ -2,33 +2,15 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::time::{Duration, Instant, SystemTime};
+use std::time::{Duration, Instant};
 
-use crate::harness::{Device, Scratch, settle_equal, two_devices};
+use crate::harness::{Device, Random, Scratch, content, seed, settle_equal, two_devices};
 
 /// How often one of the two daemons is killed.
 const KILLS: usize = 10;
 
 /// The longest time between a start and the kill.
 const LONGEST_MS: u64 = 1_200;
-
-/// Numbers that only look random (xorshift64*).
-struct Random(u64);
-
-impl Random {
-    fn below(&mut self, end: u64) -> u64 {
-        self.0 ^= self.0 >> 12;
-        self.0 ^= self.0 << 25;
-        self.0 ^= self.0 >> 27;
-        (self.0.wrapping_mul(0x2545_f491_4f6c_dd1d) >> 33) % end
-    }
-}
-
-fn seed() -> u64 {
-    let now = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap();
-    let given = std::env::var("DRIFTLESS_SEED").ok().map(|seed| seed.parse().unwrap());
-    given.unwrap_or(u64::from(now.subsec_nanos()) | 1)
-}
 
 /// One person at one device, who touches nothing of the other's.
 struct Person {
@@ -75,15 +57,6 @@ impl Person {
     }
 }
 
-/// Bytes that begin with a line that says which they are, and do not repeat.
-fn content(title: &str, size: usize) -> Vec<u8> {
-    let mut bytes = vec![0; size];
-    blake3::Hasher::new().update(title.as_bytes()).finalize_xof().fill(&mut bytes);
-    bytes[..title.len()].copy_from_slice(title.as_bytes());
-    bytes[title.len()] = b'\n';
-    bytes
-}
-
 fn title(bytes: &[u8]) -> String {
     let line = bytes.split(|byte| *byte == b'\n').next().unwrap_or_default();
     format!("{:?} ({} bytes)", String::from_utf8_lossy(line), bytes.len())
@@ -92,9 +65,7 @@ fn title(bytes: &[u8]) -> String {
 /// P1, P2, P3, P13, P14, N1, I1, I2: whatever a kill interrupts goes on later.
 #[test]
 fn p1_ten_kills_in_the_middle_of_busy_work_lose_nothing_and_make_no_conflict() {
-    let seed = seed();
-    println!("DRIFTLESS_SEED={seed}");
-    let mut random = Random(seed);
+    let mut random = Random::new(seed());
     let scratch = Scratch::new();
     let (mut ada, mut bob) = two_devices(&scratch);
     let mut people = [0; 2].map(|counter| Person { files: BTreeMap::new(), counter });

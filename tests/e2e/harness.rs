@@ -3,6 +3,7 @@
 mod device;
 mod lan;
 mod mount;
+mod random;
 mod tree;
 
 use std::path::{Path, PathBuf};
@@ -11,9 +12,10 @@ use std::time::{Duration, Instant};
 
 use tempfile::TempDir;
 
-pub(crate) use device::{Device, append_to};
+pub(crate) use device::{Call, Device, append_to};
 pub(crate) use lan::Lan;
 pub(crate) use mount::Mount;
+pub(crate) use random::{Random, content, seed};
 pub(crate) use tree::{Tree, assert_same, bytes_on_disk};
 
 /// How long anything may take that should happen soon, on a machine that is busy.

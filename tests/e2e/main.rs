@@ -22,4 +22,5 @@ mod latency;
 mod modes;
 mod oddities;
 mod pairing;
+mod syscalls;
 mod volume;

@@ -1,5 +1,7 @@
 //! One device: a home, folders, and a daemon of its own.
 
+mod trace;
+
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
 use std::io::{BufRead, BufReader, Read};
@@ -14,6 +16,8 @@ use rustix::process::{Pid, Signal, kill_process};
 use serde_json::Value;
 
 use super::{SOON, Scratch, check, until};
+
+pub(crate) use trace::Call;
 
 /// How long a daemon may take to end when asked to.
 const ENDS_WITHIN: Duration = Duration::from_secs(5);
@@ -75,7 +79,7 @@ impl Device {
 
     fn make(scratch: &Scratch, name: &str, address: String, namespace: Option<String>) -> Self {
         let place = scratch.join(name);
-        fs::create_dir(&place).unwrap();
+        fs::create_dir_all(&place).unwrap();
         let mut device = Self {
             scratch: scratch.clone(),
             name: name.to_owned(),
@@ -113,7 +117,7 @@ impl Device {
     }
 
     fn log(&self) -> PathBuf {
-        self.scratch.join(&self.name).join("daemon.log")
+        self.scratch.join(&format!("{}.log", self.name))
     }
 
     /// What its daemons have logged.
@@ -141,6 +145,17 @@ impl Device {
         assert!(ready.starts_with(&format!("ready {} ", self.id)), "{ready}");
     }
 
+    /// Starts the daemon; what it said when it does not come to serve.
+    pub(crate) fn try_start(&mut self) -> Result<(), String> {
+        let command =
+            self.command(&["daemon", "--listen", &self.address, "--no-discovery"], None);
+        let said = self.launch(command);
+        if said.is_err() {
+            self.kill();
+        }
+        said.map(drop)
+    }
+
     /// Starts the daemon where the system chooses the port; returns the address that it says.
     pub(crate) fn start_on_any_port(&mut self) -> String {
         let ready = self.spawn_daemon(&["daemon", "--listen", "127.0.0.1:0", "--no-discovery"]);
@@ -150,16 +165,20 @@ impl Device {
     }
 
     fn spawn_daemon(&mut self, arguments: &[&str]) -> String {
-        assert!(self.daemon.is_none(), "{} runs already", self.name);
-        let log = OpenOptions::new().create(true).append(true).open(self.log()).unwrap();
-        let mut command = self.command(arguments, self.namespace.as_deref());
-        let mut daemon = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
-        let output = BufReader::new(daemon.stdout.take().unwrap());
-        self.daemon = Some(daemon);
-        match first_line(output) {
+        match self.launch(self.command(arguments, self.namespace.as_deref())) {
             Ok(line) => line,
             Err(problem) => panic!("{}'s daemon is not ready: {problem}", self.name),
         }
+    }
+
+    /// Starts a daemon by this command; returns the first thing that it says.
+    fn launch(&mut self, mut command: Command) -> Result<String, String> {
+        assert!(self.daemon.is_none(), "{} runs already", self.name);
+        let log = OpenOptions::new().create(true).append(true).open(self.log()).unwrap();
+        let mut daemon = command.stdout(Stdio::piped()).stderr(log).spawn().unwrap();
+        let output = BufReader::new(daemon.stdout.take().unwrap());
+        self.daemon = Some(daemon);
+        first_line(output)
     }
 
     pub(crate) fn is_running(&self) -> bool {
