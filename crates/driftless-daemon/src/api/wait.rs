@@ -207,6 +207,9 @@ fn obstacles(
     } else if status.working {
         found.push(Obstacle::passing(format!("{label}: changes are being applied")));
     }
+    if status.scan_incomplete {
+        found.push(Obstacle::hopeless(format!("{label}: parts of it cannot be read")));
+    }
     let lacking = members.iter().filter_map(|member| {
         let (_, heads, bytes) = *status.lacking.iter().find(|(id, ..)| *id == member.id)?;
         (heads > 0).then_some((member, heads, bytes))
@@ -343,6 +346,13 @@ mod tests {
         assert_eq!(missing(None, send_only), []);
         assert_eq!(missing(Some(3), send_only), []);
         assert_eq!(missing(None, |case| case.status.working = true).len(), 1);
+    }
+
+    #[test]
+    fn what_cannot_be_read_may_have_changed() {
+        let unread = |case: &mut Case| case.status.scan_incomplete = true;
+        let text = "photos: parts of it cannot be read";
+        assert_eq!(missing(None, unread), [(text.to_owned(), true)]);
     }
 
     #[test]

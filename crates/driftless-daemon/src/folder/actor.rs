@@ -38,7 +38,8 @@ const REOPEN_MS: u64 = 3_000;
 /// How often what failed is tried again, in milliseconds.
 const RETRY_MS: u64 = 1_000;
 
-/// Without a watcher changes are looked for this often, in milliseconds.
+/// Without a watcher, or while the disk fails to show everything, changes are
+/// looked for this often, in milliseconds.
 const BLIND_RESCAN_MS: u64 = 60_000;
 
 /// How many of the watcher's reports wait.
@@ -401,8 +402,18 @@ impl Actor {
             open.rules_touched = true;
             open.scanner.request(None);
         }
+        self.feed(std::mem::take(inputs));
+        let Some(open) = self.open.as_mut() else { return };
+        let status = open.engine.status();
+        let has = |code| status.problems.iter().any(|problem| problem.code == code);
+        let (closed, failing) = (has(ProblemCode::Unreadable), has(ProblemCode::Io));
+        if !full && status.scan_incomplete && !closed && !failing {
+            // What could not be read is read now: only a look at everything says so.
+            open.scanner.request(None);
+        }
         if full {
-            let blind = self.view.borrow().watch_problem.is_some();
+            let watch_problem = self.view.borrow().watch_problem.is_some();
+            let blind = watch_problem || (status.scan_incomplete && failing);
             let interval = self
                 .config
                 .rescan
@@ -414,7 +425,6 @@ impl Actor {
             };
             self.rescan_at_ms =
                 interval.map_or(u64::MAX, |interval| now_ms().saturating_add(interval));
-            self.feed(std::mem::take(inputs));
             self.view.send_modify(|view| {
                 view.scans_ended = view.scans_begun;
                 view.last_scan_ms = Some(now_ms());
