@@ -119,7 +119,9 @@ bugs! {
     ActBeforeCommit,
 
     // What a disk adapter could do.
-    /// A file is put into the tree without a sync.
+    /// A file is put into the tree before its bytes are synced.
+    SkipSyncOfStaged,
+    /// A file is announced before its name in the tree is synced.
     SkipSyncOfInstalled,
     /// A person's save is announced without a sync.
     SkipSyncOfSaved,
