@@ -31,6 +31,26 @@ fn a_crash_at_any_moment_of_taking_over_a_change_leaves_no_conflict() {
     }
 }
 
+/// P3: what a crash leaves in the tree is no edit of this device, even if it
+/// was superseded while it was on its way there.
+#[test]
+fn a_crash_while_an_overtaken_version_lands_leaves_no_conflict() {
+    for pause_ms in (0..80).step_by(4) {
+        for after_ms in (0..60).step_by(3) {
+            let mut world = two_with("a", "old");
+            for text in ["newer", "newest"] {
+                world.write(0, "a", text);
+                world.write(0, "b", text);
+                world.scan(0);
+                world.wait(if text == "newer" { pause_ms } else { after_ms });
+            }
+            world.crash(1);
+            let shown = outcome(&mut world);
+            assert_eq!(shown, "a=newest; b=newest", "after {pause_ms} and {after_ms} ms");
+        }
+    }
+}
+
 /// P6
 #[test]
 fn what_was_not_fetched_yet_is_not_deleted_after_a_power_cut() {

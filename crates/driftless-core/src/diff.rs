@@ -42,7 +42,8 @@ pub enum Change {
     Restat(Stat),
     /// The file may have changed: its content has to be read.
     Read(Stat),
-    /// The path holds what this head holds; the tree has that version now.
+    /// The path holds what this head holds, or what was on its way into the
+    /// tree; the tree has that version now.
     Adopt(FileRecord, Stat),
     /// Someone wrote this to the path.
     Write(Content, Stat),
@@ -56,14 +57,14 @@ pub fn diff(entry: &Entry, observed: &Observed) -> Change {
     let (content, stat) = match observed {
         Observed::Absent => return if known.is_some() { Change::Delete } else { Change::Nothing },
         Observed::File(stat) => {
-            let unchanged = known
             let is_same = |known: &Stat| {
                 let (a, b) = (known, stat);
                 a == b
                     || (is(Sabotage::TrustSizeAndTime)
                         && (a.size_bytes, a.mtime_ns, a.mode) == (b.size_bytes, b.mtime_ns, b.mode))
             };
-                .is_some_and(|disk| disk.stat == *stat && disk.record.content.file().is_some());
+            let unchanged = known
+                .is_some_and(|disk| is_same(&disk.stat) && disk.record.content.file().is_some());
             return if unchanged { Change::Nothing } else { Change::Read(*stat) };
         }
         Observed::Directory(stat) => (Content::Directory { mode: mode_of(stat) }, *stat),
@@ -95,7 +96,11 @@ pub fn diff(entry: &Entry, observed: &Observed) -> Change {
             (_, Some(_)) if !same_data_as_known => shown,
             _ => None,
         };
-        if let Some(record) = adopted {
+        let landed = entry.landing.as_ref().filter(|record| {
+            record.content.matches(&content)
+                || !same_data_as_known && record.content.is_same_data(&content)
+        });
+        if let Some(record) = adopted.or(landed) {
             return Change::Adopt(record.clone(), stat);
         }
     }

@@ -46,6 +46,10 @@ pub struct Entry {
     pub heads: Heads,
     /// What is in the tree; `None` when nothing is there.
     pub disk: Option<OnDisk>,
+    /// A version that was being put into the tree when another superseded it,
+    /// or may have been when a crash came. If it is found there, it is no edit
+    /// of this device. Cleared once it is known what became of it.
+    pub landing: Option<FileRecord>,
     /// An ignore rule covers the path: it is neither scanned nor changed, and
     /// `disk` is what it was before.
     pub ignored: bool,
@@ -139,11 +143,11 @@ impl Entry {
                 Content::File { .. } => {
                     disk.as_ref().is_some_and(|disk| disk.is_same_data(&record.content))
                         || keeps(record)
+                        || is(Sabotage::ClaimUnkept)
                 }
                 Content::Tombstone { .. } | Content::Symlink { .. } | Content::Directory { .. } => {
                     settled
                 }
-                        || is(Sabotage::ClaimUnkept)
             }
         });
     }

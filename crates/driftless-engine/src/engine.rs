@@ -131,6 +131,10 @@ impl<I: Index> Engine<I> {
                 self.index.commit()?;
                 Ok(std::mem::take(&mut self.effects))
             }
+            Err(_) if is(Sabotage::ActDespiteFailure) => {
+                self.index.rollback()?;
+                Ok(std::mem::take(&mut self.effects))
+            }
             Err(error) => {
                 self.effects.clear();
                 self.index.rollback()?;
@@ -197,10 +201,7 @@ impl<I: Index> Engine<I> {
     fn dispatch(&mut self, input: Input) -> Result<(), I::Error> {
         match input {
             Input::Started { stored } => self.started(stored),
-            Input::Members(devices) => {
-                self.members = devices.into_iter().collect();
-                Ok(())
-            }
+            Input::Members(devices) => self.members_are(devices.into_iter().collect()),
             Input::Connected { device, state, spare } => self.connected(device, &state, spare),
             Input::Disconnected(device) => {
                 self.links.remove(&device);
@@ -327,6 +328,10 @@ impl<I: Index> Engine<I> {
         mut after: Entry,
     ) -> Result<(), I::Error> {
         self.settle(&mut after);
+        if after.landing.is_none() {
+            let landing = self.landing(path, before);
+            after.landing = landing.filter(|record| !after.heads.contains(record)).cloned();
+        }
         if *before == after {
             self.note_need(path, &after);
             return Ok(());
@@ -357,6 +362,15 @@ impl<I: Index> Engine<I> {
             self.let_go(path, content, &after);
         }
         Ok(())
+    }
+
+    /// The version that may be in the tree at `path` though the index does not
+    /// say so: a step is just putting it there, or was when the engine before
+    /// this one ended and what it left has not been read yet.
+    fn landing<'a>(&'a self, path: &RelPath, entry: &'a Entry) -> Option<&'a FileRecord> {
+        let unread =
+            || entry.shown().filter(|_| self.local.is_catching_up() && !entry.is_settled());
+        self.work.landing(path).or_else(unread)
     }
 
     /// Lets go of `content` in the store of heads once `path`, of which `entry`

@@ -61,6 +61,8 @@ pub(crate) struct Local {
     again: BTreeSet<RelPath>,
     /// The whole tree was looked at since the engine began.
     looked: bool,
+    /// All that was found then has been read.
+    caught_up: bool,
     /// Files to be read again at the next tick.
     unstable: BTreeMap<RelPath, Unstable>,
     allow_empty: bool,
@@ -120,6 +122,24 @@ impl Local {
     /// nothing is known of what may lie in the way of others' changes.
     pub(crate) fn has_looked(&self) -> bool {
         self.looked
+    }
+
+    /// Whether something that lay in the tree when the engine began may still
+    /// be unknown.
+    pub(crate) fn is_catching_up(&self) -> bool {
+        !self.caught_up
+    }
+
+    /// Takes note once all that was found in the beginning has been read.
+    fn note_caught_up(&mut self) {
+        self.caught_up |= self.looked
+            && self.scan.is_none()
+            && self.leaving.is_empty()
+            && self.awaiting_absence.is_empty()
+            && self.replaced.is_empty()
+            && self.moving.is_empty()
+            && self.queue.is_empty()
+            && self.hashing.is_empty();
     }
 
     /// Whether the path holds a file that is still to be read.
@@ -221,6 +241,9 @@ impl<I: Index> Engine<I> {
             return Ok(());
         }
         if batch.ignored.iter().any(|ignored| path.is_within(ignored)) {
+            if is(Sabotage::IgnoredIsDeleted) && entry.present().is_some() {
+                return self.depart(path, &entry, None).map(drop);
+            }
             return self.set_ignored(path, &entry, true);
         }
         if self.work.is_touching(path) {
@@ -238,7 +261,7 @@ impl<I: Index> Engine<I> {
                 scan.vanished.push((path.clone(), file));
             }
             None if self.is_forgettable(&entry)? => self.index.remove(path)?,
-            None => {}
+            None => self.clear_landing(path)?,
         }
         Ok(())
     }
@@ -276,7 +299,7 @@ impl<I: Index> Engine<I> {
         observed: &Observed,
         scan: &mut Scan,
     ) -> Result<(), I::Error> {
-        if self.work.is_touching(path) {
+        if self.work.is_touching(path) && !is(Sabotage::SeeOwnSteps) {
             self.work.recheck(path);
             return Ok(());
         }
@@ -315,9 +338,11 @@ impl<I: Index> Engine<I> {
         change: Change,
         moved_from: Option<MovedFrom>,
     ) -> Result<(), I::Error> {
-        let mut after = entry.clone();
+        let mut after = Entry { landing: None, ..entry.clone() };
         match change {
-            Change::Nothing | Change::Read(_) => return Ok(()),
+            Change::Read(_) => return Ok(()),
+            Change::Nothing if entry.landing.is_none() => return Ok(()),
+            Change::Nothing => {}
             Change::Restat(stat) => {
                 if let Some(disk) = after.disk.as_mut() {
                     disk.stat = stat;
@@ -493,7 +518,9 @@ impl<I: Index> Engine<I> {
             let candidate = self.local.awaiting_absence.remove(&old);
             let entry = self.entry(&old)?;
             let is_error = absence == Absence::Unknown;
-            let is_gone = (absence == Absence::Absent || is_error && is(Sabotage::ErrorIsAbsence))
+            let is_gone = (absence == Absence::Absent
+                || is_error && is(Sabotage::ErrorIsAbsence)
+                || is(Sabotage::TrustFirstLook))
                 && entry.present().is_some()
                 && !self.work.is_touching(&old);
             match (is_gone, certain, candidate) {
@@ -722,6 +749,7 @@ impl<I: Index> Engine<I> {
             };
             self.effect(Effect::Hash { path, stat, previous });
         }
+        self.local.note_caught_up();
         Ok(())
     }
 
@@ -731,11 +759,11 @@ impl<I: Index> Engine<I> {
         if !entry.heads.iter().all(|head| head.record.content.is_tombstone()) {
             return Ok(false);
         }
-        for (slot, device) in self.index.devices() {
-            if !self.members.contains(&device) {
         if is(Sabotage::ForgetDeletionEarly) {
             return Ok(!entry.is_needed());
         }
+        for (slot, device) in self.index.devices() {
+            if !self.members.contains(&device) {
                 continue;
             }
             let holds = entry.heads.iter().all(|head| head.holders.contains(slot));

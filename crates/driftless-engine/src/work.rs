@@ -120,6 +120,15 @@ impl Work {
         matches!(self.busy.get(path), Some(Busy::Applying(_) | Busy::MovedAway))
     }
 
+    /// The record that a step is putting into the tree at `path`, so that a
+    /// crash may leave it there.
+    pub(crate) fn landing(&self, path: &RelPath) -> Option<&FileRecord> {
+        match self.busy.get(path) {
+            Some(Busy::Applying(record)) => Some(record),
+            _ => None,
+        }
+    }
+
     /// Has the path scanned once the step that is changing it has ended.
     pub(crate) fn recheck(&mut self, path: &RelPath) {
         self.recheck.insert(path.clone());

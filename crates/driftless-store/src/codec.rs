@@ -7,9 +7,10 @@
 //! for damage. The path and the sequence are columns and not in here.
 //!
 //! ```text
-//! entry   = version u8 (1), flags u8, head*, [tree]
+//! entry   = version u8 (1), flags u8, head*, [tree], [landing]
 //! head    = holders, record
 //! tree    = number of the head that it holds (0: a record follows), stat
+//! landing = record
 //! record  = kind and flags u8, version, content, [previous], device, changed_ms, [moved from]
 //! version = count, (author u64, counter)*
 //! ```
@@ -32,6 +33,7 @@ const IS_LOCAL: u8 = 2;
 const IS_IGNORED: u8 = 4;
 /// One head, as nearly every path has: the count is left out.
 const ONE_HEAD: u8 = 8;
+const HAS_LANDING: u8 = 16;
 
 const KIND: u8 = 3;
 const TOMBSTONE: u8 = 0;
@@ -60,7 +62,7 @@ pub(crate) fn is_storable(entry: &Entry) -> bool {
 /// All records of an entry.
 pub(crate) fn records(entry: &Entry) -> impl Iterator<Item = &FileRecord> {
     let heads = entry.heads.iter().map(|head| &head.record);
-    heads.chain(entry.disk.as_ref().map(|disk| &disk.record))
+    heads.chain(entry.disk.as_ref().map(|disk| &disk.record)).chain(&entry.landing)
 }
 
 /// Writes `entry`, all but its sequence, to the end of `out`.
@@ -72,6 +74,7 @@ pub(crate) fn encode(entry: &Entry, names: &Names, out: &mut Vec<u8>) {
         flag(entry.disk.is_some(), HAS_DISK)
             | flag(entry.is_local(), IS_LOCAL)
             | flag(entry.ignored, IS_IGNORED)
+            | flag(entry.landing.is_some(), HAS_LANDING)
             | flag(entry.heads.len() == 1, ONE_HEAD),
     );
     if entry.heads.len() != 1 {
@@ -91,6 +94,9 @@ pub(crate) fn encode(entry: &Entry, names: &Names, out: &mut Vec<u8>) {
             }
         }
         encode_stat(&mut writer, &disk.stat, &disk.record.content);
+    }
+    if let Some(record) = &entry.landing {
+        encode_record(&mut writer, record, names);
     }
 }
 
@@ -125,8 +131,10 @@ pub(crate) fn decode(bytes: &[u8], names: &Names, sequence: Sequence) -> Result<
         let stat = decode_stat(&mut reader, &record.content)?;
         disk = Some(OnDisk { record, stat, local: flags & IS_LOCAL != 0 });
     }
+    let landing =
+        (flags & HAS_LANDING != 0).then(|| decode_record(&mut reader, names)).transpose()?;
     reader.end()?;
-    Ok(Entry { heads, disk, ignored: flags & IS_IGNORED != 0, sequence })
+    Ok(Entry { heads, disk, landing, ignored: flags & IS_IGNORED != 0, sequence })
 }
 
 fn encode_record(writer: &mut Writer<'_>, record: &FileRecord, names: &Names) {

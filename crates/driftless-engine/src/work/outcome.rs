@@ -91,7 +91,10 @@ impl<I: Index> Engine<I> {
                     changed = true;
                     self.step_done(&step, stat, record)?;
                 }
-                failed => self.step_failed(&step, failed)?,
+                failed => {
+                    self.clear_landing(&path)?;
+                    self.step_failed(&step, failed)?;
+                }
             }
             if let Some(content) = arrived {
                 let entry = self.entry(&path)?;
@@ -108,6 +111,16 @@ impl<I: Index> Engine<I> {
         self.work.recheck.extend(later);
         if !now.is_empty() {
             self.effect(Effect::Rescan(now));
+        }
+        Ok(())
+    }
+
+    /// Forgets what may have been on its way into the tree: it is known now
+    /// what is there.
+    pub(crate) fn clear_landing(&mut self, path: &RelPath) -> Result<(), I::Error> {
+        let entry = self.entry(path)?;
+        if entry.landing.is_some() && !self.work.is_touching(path) {
+            self.store(path, &entry, Entry { landing: None, ..entry.clone() })?;
         }
         Ok(())
     }
@@ -140,6 +153,7 @@ impl<I: Index> Engine<I> {
         }
         let mut after = before.clone();
         let was_there = before.present().is_some();
+        after.landing = None;
         after.disk = stat.map(|stat| OnDisk { record: record.clone(), stat, local: false });
         if !matches!(step, Step::Touch { .. }) {
             self.publish_synced(path, was_there, &record);

@@ -103,8 +103,13 @@ impl Model {
     fn used(&self) -> BTreeSet<ContentId> {
         let heads = self.entries.values().flat_map(|entry| entry.heads.iter());
         let disks = self.entries.values().filter_map(|entry| entry.disk.as_ref());
+        let landing = self.entries.values().filter_map(|entry| entry.landing.as_ref());
         let records = heads.map(|head| &head.record).chain(disks.map(|disk| &disk.record));
-        records.filter_map(|record| record.content.file()).map(|(content, _)| content).collect()
+        records
+            .chain(landing)
+            .filter_map(|record| record.content.file())
+            .map(|(content, _)| content)
+            .collect()
     }
 
     fn paths_with(&self, content: ContentId) -> BTreeSet<RelPath> {

@@ -131,7 +131,9 @@ pub fn entry() -> impl Strategy<Value = Entry> {
     let heads = vec((record(), holders), 0..6);
     let disk =
         option::of((any::<bool>(), record(), stat(), any::<bool>(), proptest::bool::weighted(0.1)));
-    (heads, disk, proptest::bool::weighted(0.1)).prop_map(|(heads, disk, ignored)| {
+    let landing = option::weighted(0.1, record());
+    let ignored = proptest::bool::weighted(0.1);
+    (heads, disk, landing, ignored).prop_map(|(heads, disk, landing, ignored)| {
         let heads = Heads::from_heads(
             heads
                 .into_iter()
@@ -147,7 +149,7 @@ pub fn entry() -> impl Strategy<Value = Entry> {
             }
             OnDisk { record, stat, local }
         });
-        Entry { heads, disk, ignored, sequence: Sequence(0) }
+        Entry { heads, disk, landing, ignored, sequence: Sequence(0) }
     })
 }
 
