@@ -91,7 +91,9 @@ impl Cast {
                 *skew_ms = random.below(2 * TEN_YEARS_MS as u64) as i64 - TEN_YEARS_MS;
             }
         }
-        Self { modes, skews_ms, is_line: random.chance(20) }
+        let is_line = random.chance(20);
+        let brake_at = random.chance(20).then(|| 2 + random.below(3));
+        Self { modes, skews_ms, is_line, brake_at }
     }
 }
 
@@ -134,7 +136,12 @@ impl<I: WorldIndex> World<I> {
     }
 
     fn device_fate(&self, random: &mut Random, device: usize) -> Deed {
+        let is_ill = self.devices[device].disk.ailment.is_some();
         match random.below(40) {
+            // While much waits to be tried again.
+            _ if is_ill && random.chance(10) => {
+                Deed::ShiftClock { by_ms: -(random.below(TEN_YEARS_MS as u64) as i64) }
+            }
             0..3 => Deed::Crash,
             3..8 => Deed::CrashAndStart,
             8..12 => Deed::CutPower,
@@ -168,8 +175,11 @@ impl<I: WorldIndex> World<I> {
         let text = some_text(random, device, number);
         match random.below(100) {
             0..33 => Deed::Write { name, text },
-            33..36 => Deed::WriteUnnoticed { name, text },
-            36..47 => Deed::MakeDirectory(name),
+            33..37 => {
+                let text = self.same_size(device, &name).unwrap_or(text);
+                Deed::WriteUnnoticed { name, text }
+            }
+            37..47 => Deed::MakeDirectory(name),
             47..57 => Deed::Remove(name),
             57..70 => Deed::Rename { from: name, to: other },
             70..75 => Deed::Swap(name, other),
@@ -185,6 +195,12 @@ impl<I: WorldIndex> World<I> {
                 _ => Ambush::RenameTo(other),
             }),
         }
+    }
+
+    /// A text as long as what a file holds, so that only its times tell of it.
+    fn same_size(&self, device: usize, name: &str) -> Option<String> {
+        let text = self.devices[device].disk.blob_at(&super::path(name))?.text();
+        Some(text.chars().rev().collect())
     }
 
     /// A person decides one of the conflicts, or does something else.

@@ -50,6 +50,11 @@ pub(crate) struct Device<I: WorldIndex> {
     pub(crate) full_scan_wanted: bool,
     pub(crate) chores: VecDeque<Chore>,
     pub(crate) doing_chore: bool,
+    /// Since when, and how often, a step took a content from the tree; `None`
+    /// once a person said yes.
+    pub(crate) losses: Option<(u64, u64)>,
+    /// The most files that the tree had meanwhile.
+    pub(crate) most_files: u64,
 }
 
 impl<I: WorldIndex> Device<I> {
@@ -80,6 +85,8 @@ impl<I: WorldIndex> Device<I> {
             full_scan_wanted: false,
             chores: VecDeque::new(),
             doing_chore: false,
+            losses: Some((0, 0)),
+            most_files: 0,
         }
     }
 
@@ -103,6 +110,7 @@ impl<I: WorldIndex> Device<I> {
         self.full_scan_wanted = false;
         self.chores.clear();
         self.doing_chore = false;
+        (self.losses, self.most_files) = (Some((0, 0)), 0);
     }
 }
 
@@ -128,6 +136,9 @@ impl<I: WorldIndex> World<I> {
     /// Puts an input into a device's inbox.
     pub(crate) fn tell(&mut self, device: usize, input: Input) {
         let this = &mut self.devices[device];
+        if matches!(input, Input::Confirm) {
+            this.losses = None;
+        }
         this.inbox.push(input);
         if !this.flush_due {
             this.flush_due = true;

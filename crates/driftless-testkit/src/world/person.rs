@@ -172,7 +172,9 @@ impl<I: WorldIndex> World<I> {
     /// Shifts a device's clock for good, in milliseconds.
     pub fn shift_clock(&mut self, device: usize, by_ms: i64) {
         self.note(format_args!("{device}'s clock jumps by {by_ms} ms"));
-        self.devices[device].skew_ms += by_ms;
+        let this = &mut self.devices[device];
+        this.skew_ms += by_ms;
+        this.losses = this.losses.map(|_| (self.now_us, 0));
     }
 
     /// Has all of a device's tree scanned.

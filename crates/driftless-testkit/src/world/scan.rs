@@ -69,7 +69,10 @@ impl<I: WorldIndex> World<I> {
     pub(crate) fn scan_step(&mut self, device: usize) {
         let Some(mut scan) = self.devices[device].scan.take() else { return };
         let is_gone = self.devices[device].disk.ailment == Some(Ailment::Gone);
-        if is_gone || (self.faults && self.random.chance(3)) {
+        if is_gone && is(Sabotage::MissingRootIsEmpty) {
+            scan.scopes.clear();
+            self.tell(device, Input::Scanned(ScanBatch::default()));
+        } else if is_gone || (self.faults && self.random.chance(3)) {
             scan.complete = false;
             scan.scopes.clear();
         }
@@ -98,6 +101,8 @@ impl<I: WorldIndex> World<I> {
         let is_failing = self.devices[device].disk.ailment == Some(Ailment::Failing);
         let hides = self.faults && self.random.chance(if is_failing { 40 } else { 5 });
         let salt = self.random.index(7);
+        // A directory that changes while it is listed may be listed without a name.
+        let overlooked = (self.faults && self.random.chance(4)).then(|| self.random.index(limit));
         let disk = &self.devices[device].disk;
         let within = scope.map(|scope| coverable(disk, &scope));
         let is_below_ignored = |path: &RelPath| {
@@ -121,8 +126,11 @@ impl<I: WorldIndex> World<I> {
             .collect();
         let is_taken = |path: &&RelPath| taken.iter().any(|(taken, _)| taken == path);
         let ignored: Vec<RelPath> = disk.ignored.iter().filter(is_taken).cloned().collect();
+        let overlooked = overlooked.and_then(|at| taken.get(at)).map(|(path, _)| *path);
         let is_known = |path: &RelPath| {
-            !disk.is_ignored(path) && !unknown.iter().any(|unknown| path.is_within(unknown))
+            Some(path) != overlooked
+                && !disk.is_ignored(path)
+                && !unknown.iter().any(|unknown| path.is_within(unknown))
         };
         let found = taken
             .into_iter()
@@ -134,9 +142,11 @@ impl<I: WorldIndex> World<I> {
 
     pub(crate) fn confirm_absent(&mut self, device: usize, paths: Vec<RelPath>) {
         let doubts = self.refuses_reading(device) || (self.faults && self.random.chance(5));
+        let is_gone = self.devices[device].disk.ailment == Some(Ailment::Gone);
         let disk = &self.devices[device].disk;
         let look = |path: RelPath| {
             let absence = match disk.get(&path) {
+                _ if is_gone && is(Sabotage::MissingRootIsEmpty) => Absence::Absent,
                 _ if doubts => Absence::Unknown,
                 _ if disk.is_ignored(&path) => Absence::Ignored,
                 Some(_) => Absence::Present,

@@ -4,12 +4,16 @@
 use std::fmt;
 
 use driftless_core::Step;
+use driftless_core::brake::Brake;
 use driftless_engine::{Choice, Mode};
 
 use super::device::id_of;
 use super::disk::Ailment;
 use super::random::Random;
 use super::{Failure, SECOND_US, World, WorldIndex};
+
+/// The share of a folder's files that a brake lets go, in percent.
+const BRAKE_PERCENT: u64 = 30;
 
 /// Who is there, and what they meet with, in order.
 #[derive(Clone, Debug)]
@@ -29,6 +33,8 @@ pub(crate) struct Cast {
     pub(crate) skews_ms: Vec<i64>,
     /// Only neighbours meet.
     pub(crate) is_line: bool,
+    /// How many deletions and rewrites wait for a yes, on every device.
+    pub(crate) brake_at: Option<u64>,
 }
 
 /// One thing that happens, and how long it is quiet afterwards.
@@ -173,6 +179,12 @@ impl<I: WorldIndex> World<I> {
         for (a, b) in (0..devices).flat_map(|b| (0..b).map(move |a| (a, b))) {
             if cast.is_line && a + 1 < b {
                 world.estrange(a, b);
+            }
+        }
+        if let Some(at_least) = cast.brake_at {
+            let brake = Some(Brake { at_least, percent: BRAKE_PERCENT, at_most: 1000 });
+            for device in 0..devices {
+                world.configure(device, |config| config.brake = brake);
             }
         }
         world.faults = true;

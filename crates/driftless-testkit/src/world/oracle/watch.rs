@@ -9,6 +9,10 @@ use driftless_engine::Input;
 
 use super::{World, WorldIndex};
 use crate::world::device::{Device, id_of};
+use crate::world::disk::Node;
+
+/// What is taken from a tree within this time counts together.
+const BRAKE_WINDOW_US: u64 = 600_000_000;
 
 /// A device before it handles what has gathered.
 #[derive(Debug)]
@@ -53,6 +57,28 @@ impl<I: WorldIndex> World<I> {
         }
     }
 
+    /// H13: no more than the brake lets go is taken from a tree unasked. Twice
+    /// as much is let pass here, because the engine counts anew now and then.
+    pub(crate) fn check_brake(&mut self, device: usize, taken: ContentId) {
+        let this = &mut self.devices[device];
+        let Some(brake) = this.config.brake else { return };
+        let files = this.disk.now.tree.values().filter(|node| !node.is_directory()).count() as u64;
+        this.most_files = this.most_files.max(files + 1);
+        let is_elsewhere = |node: &Node| node.blob().is_some_and(|blob| blob.content == taken);
+        if this.disk.now.tree.values().any(is_elsewhere) {
+            return;
+        }
+        let share = this.most_files * brake.percent / 100;
+        let Some((since_us, count)) = this.losses.as_mut() else { return };
+        if self.now_us.abs_diff(*since_us) > BRAKE_WINDOW_US {
+            (*since_us, *count) = (self.now_us, 0);
+        }
+        *count += 1;
+        if *count > 2 * brake.at_least.max(share + 1) {
+            self.fail(format!("H13: device {device} takes files away unasked"));
+        }
+    }
+
     /// C2, C6, I7: a live head hides a deletion, a directory keeps its path, and
     /// what is shown depends on no clock.
     pub(super) fn check_views(&self) -> Result<(), String> {
@@ -78,8 +104,12 @@ impl<I: WorldIndex> World<I> {
         Ok(())
     }
 
-    /// N9: what was deleted, as somebody knows, stays so.
+    /// N9: what was deleted, as somebody knows, stays so; unless a device that
+    /// was removed brings it back.
     pub(super) fn check_deletions(&self) -> Result<(), String> {
+        if self.ledger.was_removed {
+            return Ok(());
+        }
         for number in 0..self.devices.len() {
             for (path, entry) in self.entries(number) {
                 let shown = entry.shown().filter(|shown| !shown.content.is_tombstone());
