@@ -299,7 +299,8 @@ impl FromStr for InstanceId {
 
     fn from_str(text: &str) -> Result<Self, Self::Err> {
         let mut bytes = [0; 16];
-        if text.len() != 32 || !text.is_ascii() {
+        // Reading a number alone would let a sign pass for a digit.
+        if text.len() != 32 || !text.bytes().all(|byte| byte.is_ascii_hexdigit()) {
             return Err(ParseInstanceIdError);
         }
         for (index, byte) in bytes.iter_mut().enumerate() {
