@@ -1,10 +1,11 @@
-//! The project's chores: `cargo xtask test`, `demo`, `codegen`, `tidy`.
+//! The project's chores: `cargo xtask test`, `demo`, `codegen`, `fuzz`, `tidy`.
 //!
 //! Everything that a newcomer, a maintainer or CI does beyond plain cargo
 //! commands is here, in Rust, so that it is the same on every machine.
 
 mod codegen;
 mod demo;
+mod fuzz;
 mod setup;
 mod tidy;
 
@@ -44,6 +45,14 @@ enum Chore {
     },
     /// Writes the control API's types for the user interface.
     Codegen,
+    /// Feeds the decoders bytes that nobody meant to send them; installs cargo-fuzz if missing.
+    Fuzz {
+        /// How long each target runs.
+        #[arg(long, default_value_t = 10)]
+        seconds: u32,
+        /// The one target to run; by default all of them.
+        target: Option<String>,
+    },
     /// Checks the rules of the house that the compiler does not.
     Tidy,
 }
@@ -72,6 +81,7 @@ fn run(chore: Chore) -> anyhow::Result<ExitCode> {
         }
         Chore::Demo { dir, once } => demo::run(dir, once).map(|()| ExitCode::SUCCESS),
         Chore::Codegen => codegen::run(root()).map(|()| ExitCode::SUCCESS),
+        Chore::Fuzz { seconds, target } => fuzz::run(root(), seconds, target.as_deref()),
         Chore::Tidy => tidy::run(root()),
     }
 }
