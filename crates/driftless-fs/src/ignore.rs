@@ -27,8 +27,9 @@ use crate::stat::{kind_of, stat_of};
 /// The name of a rule file.
 pub const IGNORE_FILE: &str = ".driftlessignore";
 
-/// The largest rule file that is read, in bytes.
-pub const IGNORE_MAX_BYTES: u64 = 1 << 20;
+/// The largest rule file that is read, in bytes: some thousand rules. What a
+/// path costs grows with all of them, and any device may write them.
+pub const IGNORE_MAX_BYTES: u64 = 64 << 10;
 
 /// A folder's ignore rules. Clones share them.
 ///
@@ -232,7 +233,7 @@ fn read_text(fd: &impl AsFd, stat: &Stat) -> Result<String, String> {
         return Err("is no plain file; what it may cover is left alone".to_owned());
     }
     if stat.size_bytes > IGNORE_MAX_BYTES {
-        return Err("is over 1 MiB and is not read; what it may cover is left alone".to_owned());
+        return Err("is over 64 KiB and is not read; what it may cover is left alone".to_owned());
     }
     let mut bytes = vec![0; stat.size_bytes as usize];
     let mut len = 0;
