@@ -11,8 +11,9 @@ pub const SINGLE_BLOCK_BYTES: u64 = 128 << 10;
 /// The largest block of any level, in bytes: four times the largest average.
 pub const MAX_BLOCK_BYTES: u32 = 16 << 20;
 
-/// The most blocks that a list may have: 2^22 of at least 1 MiB cover 4 TiB.
-pub const MAX_BLOCKS: usize = 1 << 22;
+/// The most blocks that a list may have: 2^20 of 4 MiB on average cover 4 TiB,
+/// and a list takes up no more than 36 MiB.
+pub const MAX_BLOCKS: usize = 1 << 20;
 
 /// A class of block sizes: the average is 64 KiB times two to this power.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]

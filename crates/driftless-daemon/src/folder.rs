@@ -19,7 +19,7 @@ use driftless_core::{DeviceId, FolderId, Problem};
 use driftless_engine::{Engine, Input, Status};
 use driftless_fs::{Root, Scope, WatchEvent};
 use driftless_store::SqliteIndex;
-use tokio::sync::{mpsc, oneshot, watch};
+use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 use self::meter::Meter;
 use crate::clock::now_ms;
@@ -33,6 +33,8 @@ const INBOX: usize = 8192;
 pub(crate) enum Message {
     /// Something for the engine.
     Inputs(Vec<Input>),
+    /// What a device said, and the room that it takes up until the engine has it.
+    Heard(Box<Input>, Option<OwnedSemaphorePermit>),
     /// A question that needs the engine or the disk.
     Ask(Question),
     /// The watcher noticed something.
@@ -160,6 +162,11 @@ impl Shared {
     /// Hands inputs to the engine.
     pub(crate) async fn inputs(&self, inputs: Vec<Input>) {
         let _ = self.inbox.send(Message::Inputs(inputs)).await;
+    }
+
+    /// Hands the engine what a device said; `room` is given back once it has it.
+    pub(crate) async fn heard(&self, input: Input, room: Option<OwnedSemaphorePermit>) {
+        let _ = self.inbox.send(Message::Heard(Box::new(input), room)).await;
     }
 
     /// Asks the open folder; `None` when it is closed.

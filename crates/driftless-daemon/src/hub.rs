@@ -22,6 +22,7 @@ use crate::home::Home;
 use crate::links::Links;
 use crate::memory::Memory;
 use crate::throttle::Throttle;
+use crate::transfer::Conduct;
 use crate::views;
 
 /// The most offers that are remembered.
@@ -37,6 +38,8 @@ pub(crate) struct Hub {
     /// What leaves, and what comes.
     pub(crate) sending: Throttle,
     pub(crate) receiving: Throttle,
+    /// Whom to ask for contents.
+    pub(crate) conduct: Conduct,
     pub(crate) events: Arc<EventLog>,
     settings: watch::Sender<Arc<Settings>>,
     folders: Mutex<BTreeMap<FolderId, Folder>>,
@@ -83,6 +86,7 @@ impl Hub {
             hashing: HashPool::start()?,
             sending: Throttle::default(),
             receiving: Throttle::default(),
+            conduct: Conduct::default(),
             events,
             settings: watch::Sender::new(Arc::new(settings)),
             folders: Mutex::default(),

@@ -15,7 +15,7 @@ use driftless_net::{Connection, Request};
 use driftless_proto::codec::decode_request;
 use driftless_proto::{FileBlocks, RequestBody};
 use driftless_store::SqliteIndex;
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use crate::folder::Shared;
@@ -27,20 +27,32 @@ pub(crate) const REFUSED: u32 = 1;
 /// How many requests of one device are answered at once.
 const AT_ONCE: usize = 16;
 
-/// How many pieces are read ahead of the network.
-const READ_AHEAD: usize = 8;
+/// How many of them are for blocks above [`BIG`], or for block lists, of which
+/// a few take up more memory than all the others.
+const BIG_AT_ONCE: usize = 2;
 
-/// Pieces are about this large, in bytes.
+/// A block of more bytes than this is big.
+const BIG: u32 = 1 << 20;
+
+/// How much is read ahead of the network, in bytes, if more than one piece.
+const READ_AHEAD: usize = 2 << 20;
+
+/// Pieces are about this large, in bytes, or as large as a block.
 const PIECE: usize = 256 << 10;
+
+/// Where a limit is set, so many bytes go out at once, so that the device does
+/// not take a slow answer for none.
+const SLICE: usize = 16 << 10;
 
 /// Answers the requests of a connection until it ends.
 pub(crate) async fn requests(hub: Arc<Hub>, connection: Connection) {
     let mut answers = JoinSet::new();
+    let big = Arc::new(Semaphore::new(BIG_AT_ONCE));
     while let Some(request) = connection.accept_request().await {
         while answers.len() >= AT_ONCE {
             answers.join_next().await;
         }
-        let (hub, device) = (Arc::clone(&hub), connection.device());
+        let (hub, device, big) = (Arc::clone(&hub), connection.device(), Arc::clone(&big));
         answers.spawn(async move {
             let Ok(wanted) = decode_request(request.header()) else {
                 return request.refuse(REFUSED);
@@ -48,13 +60,32 @@ pub(crate) async fn requests(hub: Arc<Hub>, connection: Connection) {
             let Some(folder) = hub.folder_with(&wanted.folder, device) else {
                 return request.refuse(REFUSED);
             };
+            let largest = largest_block(&wanted.body);
+            let _turn = match largest.is_none_or(|len| len > BIG) {
+                true => big.acquire().await.ok(),
+                false => None,
+            };
             match wanted.body {
                 RequestBody::BlockList { path, content } => {
                     block_list(&folder, path, content, request).await
                 }
-                RequestBody::Blocks(files) => blocks(&hub, &folder, files, request).await,
+                RequestBody::Blocks(files) => {
+                    let ahead = READ_AHEAD / (PIECE + largest.unwrap_or(0) as usize);
+                    blocks(&hub, &folder, files, ahead.max(1), request).await
+                }
             }
         });
+    }
+}
+
+/// The length of the largest block that is asked for; nothing for a list.
+fn largest_block(body: &RequestBody) -> Option<u32> {
+    match body {
+        RequestBody::BlockList { .. } => None,
+        RequestBody::Blocks(files) => {
+            let lengths = files.iter().flat_map(|file| &file.blocks).map(|block| block.len);
+            Some(lengths.max().unwrap_or(0))
+        }
     }
 }
 
@@ -94,7 +125,13 @@ fn encode_list(list: &BlockList) -> Bytes {
     bytes.into()
 }
 
-async fn blocks(hub: &Hub, folder: &Shared, files: Vec<FileBlocks>, mut request: Request) {
+async fn blocks(
+    hub: &Hub,
+    folder: &Shared,
+    files: Vec<FileBlocks>,
+    ahead: usize,
+    mut request: Request,
+) {
     let wanted: Vec<_> = files.iter().map(|file| (file.path.clone(), file.content)).collect();
     let located = folder.ask(move |asked| {
         let sources: Vec<_> = wanted
@@ -104,12 +141,16 @@ async fn blocks(hub: &Hub, folder: &Shared, files: Vec<FileBlocks>, mut request:
         (asked.root.clone(), sources)
     });
     let Some((root, sources)) = located.await else { return request.refuse(REFUSED) };
-    let (pieces, mut queue) = mpsc::channel::<Bytes>(READ_AHEAD);
+    let (pieces, mut queue) = mpsc::channel::<Bytes>(ahead);
     let reading = tokio::task::spawn_blocking(move || read(&root, files, sources, &pieces));
-    while let Some(piece) = queue.recv().await {
-        hub.sending.pass(piece.len()).await;
-        if request.write(piece).await.is_err() {
-            return;
+    while let Some(mut piece) = queue.recv().await {
+        while !piece.is_empty() {
+            let most = if hub.sending.is_limited() { SLICE } else { piece.len() };
+            let slice = piece.split_to(most.min(piece.len()));
+            hub.sending.pass(slice.len()).await;
+            if request.write(slice).await.is_err() {
+                return;
+            }
         }
     }
     if reading.await.is_ok() {

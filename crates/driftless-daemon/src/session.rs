@@ -14,7 +14,7 @@ use driftless_engine::Input;
 use driftless_net::{Channel as NetChannel, CloseReason, Connection};
 use driftless_proto::message::PROTOCOL_VERSION;
 use driftless_proto::{Channel, FolderState, Hello, Message, Session, SessionError};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
 use crate::folder::Shared;
@@ -22,6 +22,10 @@ use crate::frame;
 use crate::hub::Hub;
 use crate::links::Outgoing;
 use crate::{random, serve};
+
+/// How much of what a device says of its index waits for the folders, in KiB.
+/// It reads no further until they have taken it in.
+const UNHEARD_KIB: usize = 4 << 10;
 
 /// Runs a connection until it ends and no folder knows of it any more. The
 /// device has no other session meanwhile.
@@ -38,6 +42,7 @@ pub(crate) async fn run(hub: Arc<Hub>, connection: Connection) {
         session: Session::new(),
         theirs: None,
         linked: BTreeMap::new(),
+        unheard: Arc::new(Semaphore::new(UNHEARD_KIB)),
     };
     if let Err(error) = conversation.run(&connection).await {
         tracing::warn!(device = %device.short(), %error, "closing the connection");
@@ -79,6 +84,8 @@ struct Conversation {
     theirs: Option<BTreeMap<FolderId, FolderState>>,
     /// The folders whose engines know of the connection, by opening.
     linked: BTreeMap<FolderId, (u64, Arc<Shared>)>,
+    /// Room for what the folders have not taken in yet, in KiB.
+    unheard: Arc<Semaphore>,
 }
 
 impl Conversation {
@@ -135,7 +142,9 @@ impl Conversation {
             }
             Message::IndexUpdate(update) => {
                 if let Some((_, folder)) = self.linked.get(&update.folder) {
-                    folder.inputs(vec![Input::IndexUpdate(self.device, update)]).await;
+                    let size_kib = u32::try_from(bytes.len() >> 10).unwrap_or(u32::MAX) + 1;
+                    let room = Arc::clone(&self.unheard).acquire_many_owned(size_kib).await.ok();
+                    folder.heard(Input::IndexUpdate(self.device, update), room).await;
                 }
             }
         }

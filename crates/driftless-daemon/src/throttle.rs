@@ -35,6 +35,11 @@ impl Throttle {
         }
     }
 
+    /// Whether there is a limit.
+    pub(crate) fn is_limited(&self) -> bool {
+        self.limit.read().unwrap_or_else(PoisonError::into_inner).is_some()
+    }
+
     /// Waits until `bytes` may pass.
     pub(crate) async fn pass(&self, bytes: usize) {
         let limit = self.limit.read().unwrap_or_else(PoisonError::into_inner).clone();

@@ -5,11 +5,14 @@
 //! block is verified before it is written, and a transfer that breaks off goes
 //! on where it stopped.
 
+mod answer;
+mod conduct;
 mod large;
 mod small;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
+use std::time::Instant;
 
 use driftless_core::block::SINGLE_BLOCK_BYTES;
 use driftless_core::{BlockList, ContentId, DeviceId, RelPath};
@@ -22,10 +25,12 @@ use crate::folder::Shared;
 use crate::hub::Hub;
 use crate::trouble;
 
+pub(crate) use self::conduct::Conduct;
+
 /// More than the engine ever has in flight.
 const QUEUE: usize = 8192;
 
-/// How many requests for small files are under way at once.
+/// How many requests for small files to one device are under way at once.
 const BUNDLES_AT_ONCE: usize = 8;
 
 /// How many large files are under way at once.
@@ -61,6 +66,15 @@ struct Context {
 }
 
 impl Context {
+    /// Those of `sources` that may be asked.
+    fn asked(&self, sources: &[DeviceId]) -> Vec<DeviceId> {
+        sources.iter().copied().filter(|device| self.may_ask(*device)).collect()
+    }
+
+    fn may_ask(&self, device: DeviceId) -> bool {
+        self.hub.conduct.is_asked(device, Instant::now())
+    }
+
     async fn report(&self, content: ContentId, result: Result<Fetched, FetchError>) {
         self.folder.inputs(vec![Input::Fetched { content, result }]).await;
     }
@@ -97,43 +111,110 @@ pub(crate) fn start(
     jobs
 }
 
+/// How a task for transfers ends.
+enum Ended {
+    Large,
+    /// A device is done with so many small files; others are to be asked for the rest.
+    Bundle {
+        device: DeviceId,
+        files: usize,
+        left: Vec<FetchJob>,
+    },
+}
+
+/// The transfers of a folder that are under way.
+struct Transfers {
+    context: Context,
+    tasks: JoinSet<Ended>,
+    large: Arc<Semaphore>,
+    /// For each device its bundles, and how many files it was asked for. Slow
+    /// devices hold up nobody else.
+    asked: BTreeMap<DeviceId, (Arc<Semaphore>, usize)>,
+}
+
 async fn run(context: Context, mut queue: mpsc::Receiver<FetchJob>) {
-    let bundles = Arc::new(Semaphore::new(BUNDLES_AT_ONCE));
     let large = Arc::new(Semaphore::new(LARGE_AT_ONCE));
-    let mut tasks = JoinSet::new();
+    let (tasks, asked) = (JoinSet::new(), BTreeMap::new());
+    let mut transfers = Transfers { context, tasks, large, asked };
     let mut batch = Vec::new();
-    while queue.recv_many(&mut batch, QUEUE).await > 0 {
+    loop {
+        tokio::select! {
+            count = queue.recv_many(&mut batch, QUEUE) => {
+                if count == 0 {
+                    break;
+                }
+                transfers.start(std::mem::take(&mut batch));
+            }
+            Some(ended) = transfers.tasks.join_next() => {
+                if let Ok(Ended::Bundle { device, files, left }) = ended {
+                    transfers.done(device, files);
+                    transfers.start(left);
+                }
+            }
+        }
+    }
+    // The folder has closed: what is under way has nobody to report to.
+    transfers.tasks.shutdown().await;
+}
+
+impl Transfers {
+    fn start(&mut self, jobs: Vec<FetchJob>) {
         let mut small: BTreeMap<DeviceId, Vec<FetchJob>> = BTreeMap::new();
-        for job in batch.drain(..) {
-            let source = job.sources.first().copied().filter(|_| !job.is_here());
-            match source {
-                Some(source) if job.size_bytes <= SINGLE_BLOCK_BYTES && job.size_bytes > 0 => {
+        for job in jobs {
+            let is_small = job.size_bytes <= SINGLE_BLOCK_BYTES && job.size_bytes > 0;
+            let sources = self.context.asked(&job.sources);
+            let source = sources.into_iter().filter(|_| is_small && !job.is_here());
+            match source.min_by_key(|device| self.files_asked(*device)) {
+                Some(source) => {
+                    self.entry(source).1 += 1;
                     small.entry(source).or_default().push(job);
                 }
-                _ => {
-                    let (context, large) = (context.clone(), Arc::clone(&large));
-                    tasks.spawn(async move {
-                        let Ok(_permit) = large.acquire().await else { return };
-                        let content = job.content;
-                        let result = large::fetch(&context, job).await;
-                        context.report(content, result).await;
-                    });
-                }
+                None => self.start_large(job),
             }
         }
         for (device, jobs) in small {
             for bundle in small::bundles(jobs) {
-                let (context, bundles) = (context.clone(), Arc::clone(&bundles));
-                tasks.spawn(async move {
-                    let Ok(_permit) = bundles.acquire().await else { return };
-                    small::fetch(&context, device, bundle).await;
+                let (context, files) = (self.context.clone(), bundle.len());
+                let bundles = Arc::clone(&self.entry(device).0);
+                self.tasks.spawn(async move {
+                    let left = match bundles.acquire().await {
+                        Ok(_permit) => small::fetch(&context, device, bundle).await,
+                        Err(_) => Vec::new(),
+                    };
+                    Ended::Bundle { device, files, left }
                 });
             }
         }
-        while tasks.try_join_next().is_some() {}
     }
-    // The folder has closed: what is under way has nobody to report to.
-    tasks.shutdown().await;
+
+    fn start_large(&mut self, job: FetchJob) {
+        let (context, large) = (self.context.clone(), Arc::clone(&self.large));
+        self.tasks.spawn(async move {
+            if let Ok(_permit) = large.acquire().await {
+                let content = job.content;
+                let result = large::fetch(&context, job).await;
+                context.report(content, result).await;
+            }
+            Ended::Large
+        });
+    }
+
+    fn files_asked(&self, device: DeviceId) -> usize {
+        self.asked.get(&device).map_or(0, |(_, files)| *files)
+    }
+
+    fn entry(&mut self, device: DeviceId) -> &mut (Arc<Semaphore>, usize) {
+        let fresh = || (Arc::new(Semaphore::new(BUNDLES_AT_ONCE)), 0);
+        self.asked.entry(device).or_insert_with(fresh)
+    }
+
+    fn done(&mut self, device: DeviceId, files: usize) {
+        let (_, asked) = self.entry(device);
+        *asked = asked.saturating_sub(files);
+        if *asked == 0 {
+            self.asked.remove(&device);
+        }
+    }
 }
 
 /// What a trouble with staging means to the engine.

@@ -9,7 +9,7 @@
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use driftless_core::{BlockHash, BlockList, ContentId};
+use driftless_core::{Block, BlockHash, BlockList, ContentId, Level};
 use rustix::fs::{AtFlags, FallocateFlags, FileType, OFlags, RenameFlags, SeekFrom};
 use rustix::io::Errno;
 
@@ -174,6 +174,22 @@ impl StagedFile {
         indices
     }
 
+    /// How many bytes the missing blocks will take up on the disk, wherever they
+    /// stand in the file: a list of few different blocks may name a huge file
+    /// (H6). Long runs of zeros become holes and take up none.
+    pub fn missing_bytes(&self) -> u64 {
+        let zeros = zero_blocks();
+        let state = self.lock();
+        let same =
+            self.by_hash.chunk_by(|&a, &b| self.hash_at(a as usize) == self.hash_at(b as usize));
+        same.map(|same| {
+            let block = self.blocks.blocks()[same[0] as usize];
+            let missing = same.iter().filter(|&&index| !state.present[index as usize]).count();
+            if zeros.contains(&block) { 0 } else { missing as u64 * u64::from(block.len) }
+        })
+        .sum()
+    }
+
     /// Writes a block, once its bytes are verified, at every place that it has.
     pub fn write_block(&self, index: usize, bytes: &[u8]) -> Result<(), StageError> {
         let block = *self.blocks.blocks().get(index).ok_or(StageError::WrongList)?;
@@ -279,6 +295,17 @@ impl StagedFile {
 }
 
 /// The name under which content grows.
+/// What the chunker makes of long runs of zeros, at each level.
+fn zero_blocks() -> Vec<Block> {
+    let levels = (0..).map_while(Level::new);
+    levels
+        .map(|level| {
+            let zeros = vec![0; level.max_bytes() as usize];
+            Block { hash: BlockHash::of(&zeros), len: level.max_bytes() }
+        })
+        .collect()
+}
+
 fn part_name(content: &ContentId) -> String {
     format!("{content}.part")
 }

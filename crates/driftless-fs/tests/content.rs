@@ -10,7 +10,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 
 use common::{Folder, block_list, content_of, is_applied, noise, path};
 use driftless_core::block::SINGLE_BLOCK_BYTES;
-use driftless_core::{BlockHash, Level, Precondition};
+use driftless_core::{Block, BlockHash, BlockList, Level, Precondition};
 use driftless_fs::{
     BlockReader, HashError, Hashed, LocalPlace, LocalSource, ReadError, Source, StageError,
     StagedFile, hash_file, history, staging,
@@ -179,6 +179,7 @@ fn holes_stay_holes() {
     drop(file);
     let hashed = hash(&folder, "sparse");
     let staged = StagedFile::begin(&folder.root, hashed.content, hashed.blocks.clone()).unwrap();
+    assert!(staged.missing_bytes() < 2 << 20, "{}", staged.missing_bytes());
     let place = LocalPlace::Path(path("sparse"), folder.stat("sparse"));
     staged.copy_local(&[LocalSource::whole(place, &hashed.blocks)]).unwrap();
     staged.finish().unwrap();
@@ -187,6 +188,18 @@ fn holes_stay_holes() {
     assert_eq!(meta.len(), size);
     assert!(meta.blocks() * 512 < 4 << 20, "{}", meta.blocks());
     assert!(fs::read(sealed).unwrap() == folder.read("sparse"));
+}
+
+#[test]
+fn a_list_that_repeats_one_block_is_known_to_need_its_whole_size() {
+    // H6
+    let folder = Folder::new();
+    let block = Block { hash: BlockHash::of(&[1; 100]), len: 100 };
+    let list = BlockList::new(vec![block; 1000]).unwrap();
+    let staged = StagedFile::begin(&folder.root, list.content_id(), list).unwrap();
+    assert_eq!((staged.missing().len(), staged.missing_bytes()), (1, 100_000));
+    staged.write_block(0, &[1; 100]).unwrap();
+    assert_eq!(staged.missing_bytes(), 0);
 }
 
 #[test]

@@ -116,11 +116,15 @@ impl Actor {
 
     /// Handles messages that wait together. Returns whether the folder is to close.
     fn handle(&mut self, messages: impl Iterator<Item = Message>) -> bool {
-        let mut inputs = Vec::new();
+        let (mut inputs, mut rooms) = (Vec::new(), Vec::new());
         let mut closing = false;
         for message in messages {
             match message {
                 Message::Inputs(more) => inputs.extend(more),
+                Message::Heard(input, room) => {
+                    inputs.push(*input);
+                    rooms.extend(room);
+                }
                 Message::Ask(question) => {
                     // A question sees what was said before it.
                     self.feed(std::mem::take(&mut inputs));
@@ -143,6 +147,7 @@ impl Actor {
             }
         }
         self.feed(inputs);
+        drop(rooms);
         self.start_scan();
         self.publish_view();
         closing

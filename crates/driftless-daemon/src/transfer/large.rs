@@ -4,11 +4,11 @@
 //! of missing blocks whenever it has room, so that a quick one does more.
 
 use std::collections::{BTreeMap, VecDeque};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use driftless_core::block::MAX_BLOCKS;
-use driftless_core::{Block, BlockHash, BlockList, ContentId, DeviceId, Index};
+use driftless_core::{Block, BlockHash, BlockList, ContentId, DeviceId, Index, RelPath};
 use driftless_engine::{FetchError, Fetched};
 use driftless_fs::staging::LocalBlock;
 use driftless_fs::{LocalPlace, LocalSource, StageError, StagedFile};
@@ -16,7 +16,8 @@ use driftless_proto::codec::encode_request;
 use driftless_proto::{BlockRange, FileBlocks, Request, RequestBody};
 use tokio::task::JoinSet;
 
-use super::small::read_block;
+use super::answer::Answer;
+use super::conduct::Offence;
 use super::{Context, FetchJob, fetch_error, place_of};
 
 /// A request asks for about this much, in bytes, and at most this many blocks.
@@ -40,7 +41,7 @@ pub(super) async fn fetch(context: &Context, job: FetchJob) -> Result<Fetched, F
     let file = begin(context, &job, list.clone()).await?;
     let missing = file.missing();
     if !missing.is_empty() {
-        let received = match has_room(context, &list, &missing) {
+        let received = match has_room(context, &file) {
             true => receive(context, &job, &file, stretches(&list, &missing)).await,
             false => Err(fetch_error(&job.path, &StageError::DiskFull)),
         };
@@ -63,14 +64,11 @@ pub(super) async fn fetch(context: &Context, job: FetchJob) -> Result<Fetched, F
 }
 
 /// Whether the disk has room for the missing blocks.
-fn has_room(context: &Context, list: &BlockList, missing: &[usize]) -> bool {
-    let blocks = list.blocks();
-    let bytes: u64 = missing
-        .iter()
-        .filter_map(|&index| blocks.get(index))
-        .map(|block| u64::from(block.len))
-        .sum();
-    context.root.free_space().is_ok_and(|free| bytes <= free)
+fn has_room(context: &Context, file: &StagedFile) -> bool {
+    context.root.free_space().is_ok_and(|free| {
+        // Cheap first: how large the file is in all.
+        file.blocks().size_bytes() <= free || file.missing_bytes() <= free
+    })
 }
 
 /// Opens the staged file and fills it with what this device has.
@@ -144,11 +142,8 @@ async fn other_files(context: &Context, file: &StagedFile) -> Vec<LocalSource> {
 
 /// The content's block list, from the first device that has it.
 async fn ask_for_list(context: &Context, job: &FetchJob) -> Option<BlockList> {
-    for device in &job.sources {
-        if let Some(list) = ask_one_for_list(context, job, *device).await
-            && list.content_id() == job.content
-            && list.size_bytes() == job.size_bytes
-        {
+    for device in context.asked(&job.sources) {
+        if let Some(list) = ask_one_for_list(context, job, device).await {
             return Some(list);
         }
     }
@@ -163,23 +158,38 @@ async fn ask_one_for_list(
     let link = context.hub.links.get(device)?;
     let body = RequestBody::BlockList { path: job.path.clone(), content: job.content };
     let request = Request { folder: context.folder.id.clone(), body };
-    let mut response = link.connection.request(Bytes::from(encode_request(&request))).await.ok()?;
+    let response = link.connection.request(Bytes::from(encode_request(&request))).await.ok()?;
+    let mut answer = Answer::new(context, device, response);
+    let list = read_list(&mut answer, job.size_bytes).await?;
+    let is_right =
+        |list: &BlockList| list.content_id() == job.content && list.size_bytes() == job.size_bytes;
+    let list = list.filter(is_right);
+    if list.is_none() {
+        answer.offence(Offence::WrongBytes);
+    }
+    list
+}
+
+/// Reads a block list: `None` where the answer breaks off, and nothing inside
+/// where it is no list of a file of this size.
+async fn read_list(answer: &mut Answer<'_>, size_bytes: u64) -> Option<Option<BlockList>> {
     let mut count = [0; 4];
-    response.read_exact(&mut count).await.ok()?;
+    answer.read_exact(&mut count).await.ok()?;
     // Every block but the last has at least the smallest level's minimum.
-    let most = job.size_bytes / u64::from(driftless_core::Level::default().min_bytes()) + 1;
-    let count = usize::try_from(u32::from_be_bytes(count))
-        .ok()
-        .filter(|&count| count <= MAX_BLOCKS && count as u64 <= most)?;
+    let most = size_bytes / u64::from(driftless_core::Level::default().min_bytes()) + 1;
+    let count = usize::try_from(u32::from_be_bytes(count)).unwrap_or(usize::MAX);
+    if count > MAX_BLOCKS || count as u64 > most {
+        return Some(None);
+    }
     let mut blocks = Vec::with_capacity(count.min(1 << 16));
     let mut bytes = [0; 36];
     for _ in 0..count {
-        response.read_exact(&mut bytes).await.ok()?;
+        answer.read_exact(&mut bytes).await.ok()?;
         let (hash, len) = bytes.split_at(32);
         let hash = BlockHash::from_bytes(hash.try_into().ok()?);
         blocks.push(Block { hash, len: u32::from_be_bytes(len.try_into().ok()?) });
     }
-    BlockList::new(blocks).ok()
+    Some(BlockList::new(blocks).ok())
 }
 
 /// A stretch of blocks to be asked for in one request.
@@ -206,7 +216,8 @@ fn stretches(list: &BlockList, missing: &[usize]) -> VecDeque<Stretch> {
     all
 }
 
-/// Fetches the missing stretches from all sources at once.
+/// Fetches the missing stretches from all sources at once. What one of them
+/// leaves undone, the others take on.
 async fn receive(
     context: &Context,
     job: &FetchJob,
@@ -214,45 +225,64 @@ async fn receive(
     stretches: VecDeque<Stretch>,
 ) -> Result<(), FetchError> {
     let work = Arc::new(Mutex::new(stretches));
-    let mut workers = JoinSet::new();
-    for &device in &job.sources {
-        for _ in 0..REQUESTS_AT_ONCE {
-            let (context, file, work) = (context.clone(), Arc::clone(file), Arc::clone(&work));
-            let (path, content) = (job.path.clone(), job.content);
-            workers.spawn(async move {
-                loop {
-                    let next = work.lock().unwrap_or_else(PoisonError::into_inner).pop_front();
-                    let Some(stretch) = next else { return Ok(()) };
-                    let wanted = FileBlocks {
-                        path: path.clone(),
-                        content,
-                        blocks: stretch.iter().map(|(_, range)| *range).collect(),
-                    };
-                    match receive_stretch(&context, device, &file, wanted, &stretch).await {
-                        Ok(()) => {}
-                        Err(StageError::Incomplete(_) | StageError::Mismatch) => {
-                            // This device has it no more, or is gone: leave it to the others.
-                            work.lock().unwrap_or_else(PoisonError::into_inner).push_front(stretch);
-                            return Ok(());
-                        }
-                        Err(error) => return Err(fetch_error(&path, &error)),
-                    }
+    let mut sources = context.asked(&job.sources);
+    while !sources.is_empty() && !lock(&work).is_empty() {
+        let mut workers = JoinSet::new();
+        for &device in &sources {
+            for _ in 0..REQUESTS_AT_ONCE {
+                let (context, file, work) = (context.clone(), Arc::clone(file), Arc::clone(&work));
+                let (path, content) = (job.path.clone(), job.content);
+                workers.spawn(async move {
+                    let done = work_off(&context, device, &file, (&path, content), &work).await;
+                    done.map_err(|error| fetch_error(&path, &error))
+                });
+            }
+        }
+        while let Some(ended) = workers.join_next().await {
+            match ended.unwrap_or(Err(FetchError::NotAvailable)) {
+                Ok(None) => {}
+                Ok(Some(failed)) => sources.retain(|source| *source != failed),
+                Err(error) => {
+                    workers.shutdown().await;
+                    return Err(error);
                 }
-            });
+            }
         }
     }
-    let mut result = Ok(());
-    while let Some(ended) = workers.join_next().await {
-        let ended = ended.unwrap_or(Err(FetchError::NotAvailable));
-        if ended.is_err() {
-            result = ended;
-            workers.abort_all();
-        }
-    }
-    result
+    Ok(())
 }
 
-/// Fetches, verifies and writes one stretch.
+fn lock(work: &Mutex<VecDeque<Stretch>>) -> MutexGuard<'_, VecDeque<Stretch>> {
+    work.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// Fetches one stretch after the other until none is left, or the device fails
+/// at one, which is then left to others. Returns the device if it failed.
+async fn work_off(
+    context: &Context,
+    device: DeviceId,
+    file: &Arc<StagedFile>,
+    (path, content): (&RelPath, ContentId),
+    work: &Mutex<VecDeque<Stretch>>,
+) -> Result<Option<DeviceId>, StageError> {
+    loop {
+        let next = lock(work).pop_front();
+        let Some(stretch) = next else { return Ok(None) };
+        let blocks = stretch.iter().map(|(_, range)| *range).collect();
+        let wanted = FileBlocks { path: path.clone(), content, blocks };
+        match receive_stretch(context, device, file, wanted, &stretch).await {
+            Ok(()) => {}
+            Err(StageError::Incomplete(_) | StageError::Mismatch) => {
+                // This device has it no more, or is gone, or lies.
+                lock(work).push_front(stretch);
+                return Ok(Some(device));
+            }
+            Err(error) => return Err(error),
+        }
+    }
+}
+
+/// Fetches, verifies and writes one stretch, or as much of it as comes.
 async fn receive_stretch(
     context: &Context,
     device: DeviceId,
@@ -264,14 +294,13 @@ async fn receive_stretch(
     let link = context.hub.links.get(device).ok_or_else(gone)?;
     let request =
         Request { folder: context.folder.id.clone(), body: RequestBody::Blocks(vec![wanted]) };
-    let mut response =
+    let response =
         link.connection.request(Bytes::from(encode_request(&request))).await.map_err(|_| gone())?;
+    let mut answer = Answer::new(context, device, response);
     let mut blocks = Vec::with_capacity(stretch.len());
     let mut bytes = 0;
     for (index, range) in stretch {
-        let block =
-            read_block(context, &mut response, u64::from(range.len)).await.map_err(|_| gone())?;
-        let Some(block) = block else { break };
+        let Ok(Some(block)) = answer.block(u64::from(range.len), &range.hash).await else { break };
         bytes += block.len() as u64;
         blocks.push((*index, block));
     }

@@ -3,10 +3,10 @@
 use bytes::Bytes;
 use driftless_core::{BlockHash, DeviceId};
 use driftless_engine::{FetchError, Fetched, Input};
-use driftless_net::{Response, ResponseError};
 use driftless_proto::codec::encode_request;
 use driftless_proto::{BlockRange, FileBlocks, Request, RequestBody};
 
+use super::answer::Answer;
 use super::{Context, FetchJob, fetch_error};
 
 /// The most files, and roughly the most bytes, of one request.
@@ -32,8 +32,13 @@ pub(super) fn bundles(jobs: Vec<FetchJob>) -> Vec<Vec<FetchJob>> {
     bundles
 }
 
-/// Fetches a bundle from a device and stages what came.
-pub(super) async fn fetch(context: &Context, device: DeviceId, mut jobs: Vec<FetchJob>) {
+/// Fetches a bundle from a device and stages what came. Returns the jobs that
+/// another device may have better answers to.
+pub(super) async fn fetch(
+    context: &Context,
+    device: DeviceId,
+    mut jobs: Vec<FetchJob>,
+) -> Vec<FetchJob> {
     let received = receive(context, device, &jobs).await;
     let bytes = received.iter().flatten().map(|bytes| bytes.len() as u64).sum();
     context.folder.count_received(bytes);
@@ -47,36 +52,47 @@ pub(super) async fn fetch(context: &Context, device: DeviceId, mut jobs: Vec<Fet
         };
         contents.into_iter().zip(received).map(stage).collect::<Vec<_>>()
     });
-    let Ok(staged) = staged.await else { return };
+    let Ok(staged) = staged.await else { return Vec::new() };
     let mut inputs = Vec::with_capacity(jobs.len());
-    for (job, result) in jobs.drain(..).zip(staged) {
+    let mut left = Vec::new();
+    for (mut job, result) in jobs.drain(..).zip(staged) {
+        job.sources.retain(|source| *source != device);
+        if matches!(result, Err(FetchError::NotAvailable)) && !job.sources.is_empty() {
+            left.push(job);
+            continue;
+        }
         let result = result.map(|()| Fetched { blocks: None });
         inputs.push(Input::Fetched { content: job.content, result });
     }
     context.folder.inputs(inputs).await;
+    left
 }
 
-/// The files of the bundle, as far as they came; unverified.
+/// The files of the bundle, as far as they came, verified.
 async fn receive(context: &Context, device: DeviceId, jobs: &[FetchJob]) -> Vec<Option<Vec<u8>>> {
     let mut received = vec![None; jobs.len()];
-    let Some(link) = context.hub.links.get(device) else { return received };
+    // It may have lost its good standing while the bundle waited for its turn.
+    let Some(link) = context.hub.links.get(device).filter(|_| context.may_ask(device)) else {
+        return received;
+    };
+    let block = |job: &FetchJob| BlockRange {
+        offset: 0,
+        len: u32::try_from(job.size_bytes).unwrap_or(u32::MAX),
+        hash: BlockHash::from_bytes(*job.content.as_bytes()),
+    };
     let file = |job: &FetchJob| FileBlocks {
         path: job.path.clone(),
         content: job.content,
-        blocks: vec![BlockRange {
-            offset: 0,
-            len: u32::try_from(job.size_bytes).unwrap_or(u32::MAX),
-            hash: BlockHash::from_bytes(*job.content.as_bytes()),
-        }],
+        blocks: vec![block(job)],
     };
     let body = RequestBody::Blocks(jobs.iter().map(file).collect());
     let request = Request { folder: context.folder.id.clone(), body };
-    let Ok(mut response) = link.connection.request(Bytes::from(encode_request(&request))).await
-    else {
+    let Ok(response) = link.connection.request(Bytes::from(encode_request(&request))).await else {
         return received;
     };
+    let mut answer = Answer::new(context, device, response);
     for (job, slot) in jobs.iter().zip(&mut received) {
-        match read_block(context, &mut response, job.size_bytes).await {
+        match answer.block(job.size_bytes, &block(job).hash).await {
             Ok(bytes) => *slot = bytes,
             Err(error) => {
                 tracing::debug!(device = %device.short(), %error, "a bundle broke off");
@@ -85,21 +101,4 @@ async fn receive(context: &Context, device: DeviceId, jobs: &[FetchJob]) -> Vec<
         }
     }
     received
-}
-
-/// Reads the answer to one block of `len` bytes; `None` if the device does not have it.
-pub(super) async fn read_block(
-    context: &Context,
-    response: &mut Response,
-    len: u64,
-) -> Result<Option<Vec<u8>>, ResponseError> {
-    let mut status = [0];
-    response.read_exact(&mut status).await?;
-    if status != [0] {
-        return Ok(None);
-    }
-    let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
-    context.hub.receiving.pass(bytes.len()).await;
-    response.read_exact(&mut bytes).await?;
-    Ok(Some(bytes))
 }
