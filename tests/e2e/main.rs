@@ -18,6 +18,7 @@ mod crashes;
 mod databases;
 mod disks;
 mod harness;
+mod hostile;
 mod latency;
 mod modes;
 mod oddities;
