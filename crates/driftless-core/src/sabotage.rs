@@ -69,12 +69,20 @@ bugs! {
     ReleaseBrake,
 
     // What was seen on the disk.
+    /// What a scan missed counts as deleted without a second look.
+    TrustFirstLook,
     /// An error at the second look at what seems gone counts as its absence.
     ErrorIsAbsence,
     /// What a directory that cannot be listed holds counts as absent, at once.
     UnlistedIsAbsent,
+    /// What an ignore rule has come to cover counts as deleted.
+    IgnoredIsDeleted,
+    /// A root that is not there counts as an empty one.
+    MissingRootIsEmpty,
     /// What looks like a renamed file is not read.
     RenameUnread,
+    /// A step of one's own that a scan sees half done counts as a person's edit.
+    SeeOwnSteps,
     /// A file that changes while it is read is taken for what was read.
     HashWhileChanging,
 
@@ -115,6 +123,8 @@ bugs! {
     ReviveNothing,
     /// A person may choose a version that has not arrived.
     ChooseUnheld,
+    /// Effects are carried out of a transaction that failed.
+    ActDespiteFailure,
     /// Effects are carried out before the transaction that they follow from is durable.
     ActBeforeCommit,
 
