@@ -1,0 +1,380 @@
+// What the scripted daemon answers. Changes its world as the real one would, and tells of it through `tell`.
+import type { Api, MethodName } from '../client';
+import type { ApiError, DeviceStatus, EventBody, FolderStatus, FolderView } from '../generated/control';
+import type { PreviewWarning } from '../wanted';
+import { browse, explain } from './files';
+import { QR } from './qr';
+import { deviceId, HOME } from './words';
+import { device, folder, type World } from './world';
+
+export type Handlers = {
+  [M in MethodName]: (params: Api[M]['params']) => Api[M]['reply'] | Promise<Api[M]['reply']>;
+};
+
+/** The one code that pairs. */
+export const CODE = '314159';
+const WAIT_MS = 1500;
+
+export function handlersOf(world: World, tell: (body: EventBody) => void): Handlers {
+  return {
+    ...general(world),
+    ...devices(world, tell),
+    ...folders(world, tell),
+    ...decisions(world, tell),
+    ...own(world),
+  };
+}
+
+type Part<Name extends string> = Pick<Handlers, Extract<MethodName, Name | `${Name}.${string}`>>;
+
+function general(
+  world: World,
+): Part<'status' | 'wait' | 'doctor' | 'shutdown' | 'subscribe' | 'transfer' | 'activity'> {
+  return {
+    status: () => structuredClone(world.status),
+    wait: async () => {
+      await new Promise((done) => setTimeout(done, WAIT_MS / 3));
+      const missing = world.status.folders
+        .filter((one) => one.need_files > 0)
+        .map((one) => `${one.label}: this device still needs ${one.need_files} files`);
+      return { done: missing.length === 0, missing };
+    },
+    doctor: () => ({
+      checks: [
+        { name: 'watches', state: 'ok', message: 'enough for all folders', mend: null },
+        { name: 'clock', state: 'warning', message: 'is 4 minutes ahead', mend: 'Turn on automatic time.' },
+        { name: 'network', state: 'ok', message: 'port 22100 is open', mend: null },
+      ],
+    }),
+    shutdown: () => ({}),
+    subscribe: () => ({}),
+    'transfer.list': () => world.transfers,
+    'activity.list': ({ after, limit = 200 }) => {
+      const page = pageOf(world.activity, after, limit);
+      return { events: page.entries, next: page.next };
+    },
+  };
+}
+
+function devices(world: World, tell: (body: EventBody) => void): Part<'device' | 'pair'> {
+  const find = (word: string) =>
+    found(world.status.devices, (one) => one.id === word || one.name === word, word);
+  const view = (one: DeviceStatus) => ({
+    id: one.id,
+    name: one.name,
+    addresses: [],
+    paused: one.paused,
+    connected: one.connected,
+    address: one.address,
+    last_seen_ms: one.last_seen_ms,
+    folders: one.folders.map((shared) => shared.id),
+  });
+  const change = (word: string, fields: Partial<DeviceStatus>) => {
+    const one = Object.assign(find(word), fields);
+    tell({ type: 'config-changed' });
+    return view(one);
+  };
+  const admit = (id: string, name: string, connected: boolean) => {
+    const one = {
+      ...device(0, Date.now()),
+      id,
+      name,
+      connected,
+      address: connected ? '192.168.1.34:22100' : null,
+    };
+    world.status.devices = [...world.status.devices.filter((other) => other.id !== id), one];
+    tell({ type: 'paired', device: id, name });
+    return one;
+  };
+  return {
+    'device.list': () => world.status.devices.map(view),
+    'device.add': ({ id, name }) => view(admit(id, name ?? id.slice(0, 7), false)),
+    'device.remove': ({ device }) => {
+      const { id } = find(device);
+      world.status.devices = world.status.devices.filter((one) => one.id !== id);
+      for (const one of world.status.folders) one.devices = one.devices.filter((other) => other !== id);
+      tell({ type: 'config-changed' });
+      return {};
+    },
+    'device.rename': ({ device, name }) => change(device, { name }),
+    'device.pause': ({ device }) => change(device, { paused: true, connected: false, address: null }),
+    'device.resume': ({ device }) => change(device, { paused: false }),
+    'pair.open': () => ({ code: CODE, expires_in_s: 300 }),
+    'pair.wait': async () => {
+      await new Promise((done) => setTimeout(done, 40 * WAIT_MS));
+      throw failure('timed-out', 'the code expired');
+    },
+    'pair.close': () => ({}),
+    'pair.enter': ({ code }) => {
+      if (code !== CODE)
+        throw failure(
+          'refused',
+          'the code is not the one that the other device shows',
+          'Show a new code there and type that one.',
+        );
+      const { id, name } = admit(deviceId(40), 'Laptop in the kitchen', true);
+      return { id, name };
+    },
+    'pair.nearby': () => world.nearby,
+    'pair.requests': () => world.requests,
+    'pair.answer': ({ id, accept }) => {
+      const request = found(world.requests, (one) => one.id === id, id);
+      world.requests = world.requests.filter((one) => one !== request);
+      if (accept) admit(request.id, request.name, true);
+      return {};
+    },
+    'pair.link': () => {
+      const { id, name, addresses } = world.status.device;
+      return { link: `driftless://device/${id}?name=${name}&address=${addresses[0] ?? ''}`, qr: QR };
+    },
+  };
+}
+
+function folders(world: World, tell: (body: EventBody) => void): Part<'folder'> {
+  const find = (word: string) =>
+    found(world.status.folders, (one) => one.id === word || one.label === word, word);
+  const change = (word: string, fields: Partial<FolderStatus>) => {
+    const one = Object.assign(find(word), fields);
+    tell({ type: 'folder-state', folder: one.id, state: one.state, reason: one.reason });
+    return viewOf(world, one);
+  };
+  const begin = (label: string, path: string, fields: Partial<FolderStatus>, id?: string) => {
+    if (world.status.folders.some((one) => one.path === path)) {
+      throw failure('already-exists', `${path} is a synced folder already`);
+    }
+    const one = {
+      ...folder(label, 128, 14_000_000, id ?? `new-${world.status.folders.length}`),
+      path,
+      ...fields,
+    };
+    world.status.folders.push(one);
+    tell({ type: 'config-changed' });
+    return viewOf(world, one);
+  };
+  return {
+    'folder.add': ({ path, label, mode, share, rules }) => {
+      const view = begin(label ?? path.slice(path.lastIndexOf('/') + 1), path, { mode, devices: share });
+      if (rules) world.rules.set(view.id, rules);
+      return view;
+    },
+    'folder.share': ({ folder, devices }) =>
+      change(folder, { devices: [...new Set([...find(folder).devices, ...devices])] }),
+    'folder.unshare': ({ folder, devices }) =>
+      change(folder, { devices: find(folder).devices.filter((one) => !devices.includes(one)) }),
+    'folder.offers': () => world.offers,
+    'folder.accept': ({ folder, path, mode }) => {
+      const offer = found(world.offers, (one) => one.id === folder, folder);
+      forgetOffer(world, offer.id);
+      return begin(
+        offer.label,
+        path,
+        { mode, devices: [offer.device], state: 'syncing', need_files: 318 },
+        offer.id,
+      );
+    },
+    'folder.decline': ({ folder }) => {
+      forgetOffer(world, folder);
+      tell({ type: 'config-changed' });
+      return {};
+    },
+    'folder.list': () => world.status.folders.map((one) => viewOf(world, one)),
+    'folder.pause': ({ folder }) => change(folder, { state: 'paused' }),
+    'folder.resume': ({ folder }) =>
+      change(folder, { state: find(folder).need_files > 0 ? 'syncing' : 'up-to-date' }),
+    'folder.rescan': ({ folder }) => {
+      change(folder, { state: 'scanning' });
+      setTimeout(() => change(folder, { state: 'up-to-date' }), WAIT_MS);
+      return {};
+    },
+    'folder.remove': ({ folder }) => {
+      const one = find(folder);
+      world.status.folders = world.status.folders.filter((other) => other !== one);
+      tell({ type: 'config-changed' });
+      return {};
+    },
+    'folder.confirm': ({ folder }) => {
+      const { held_back, problems } = find(folder);
+      const others = problems.filter((one) => one.code !== 'mass-change');
+      change(folder, { held_back: null, problems: others, problem_count: others.length });
+      return { deletions: held_back?.deletions ?? 0, rewrites: held_back?.rewrites ?? 0 };
+    },
+    'folder.override': () => ({}),
+    'folder.changes': ({ folder }) =>
+      Array.from({ length: find(folder).local_changes }, (_, at) => ({
+        path: `notes/${at}.md`,
+        action: 'changed' as const,
+        size: 900,
+      })),
+    'folder.revert': ({ folder }) => {
+      const files = find(folder).local_changes;
+      change(folder, { local_changes: 0 });
+      return { files };
+    },
+    'folder.browse': ({ folder, path, offset, limit }) =>
+      find(folder).files === 0 ? { entries: [], total: 0 } : browse(world, path, offset, limit),
+    'folder.explain': ({ folder, path }) => {
+      const at = path.lastIndexOf('/');
+      const listing = browse(world, path.slice(0, Math.max(0, at)), 0, 1000).entries;
+      const entry = listing.find((one) => one.name === path.slice(at + 1));
+      return explain(entry?.state ?? 'up-to-date', find(folder).devices);
+    },
+    'folder.presets': () => [
+      { id: 'build', label: 'Build outputs', patterns: ['target/', 'node_modules/', '*.o'], suggested: true },
+      { id: 'cache', label: 'Caches', patterns: ['.cache/', '__pycache__/'], suggested: true },
+      {
+        id: 'clutter',
+        label: 'System clutter',
+        patterns: ['.DS_Store', 'Thumbs.db', '.Trash-*'],
+        suggested: true,
+      },
+    ],
+    'folder.preview': ({ path, presets, patterns }) =>
+      previewOf(world, path, presets.length + patterns.length),
+    'folder.rules': ({ folder }) =>
+      world.rules.get(find(folder).id) ?? { presets: ['clutter'], patterns: [] },
+    'folder.set': ({ folder, label, mode, rules }) => {
+      const one = find(folder);
+      if (rules) world.rules.set(one.id, rules);
+      return change(folder, {
+        ...(label === undefined ? {} : { label }),
+        ...(mode === undefined ? {} : { mode }),
+      });
+    },
+  };
+}
+
+function decisions(world: World, tell: (body: EventBody) => void): Part<'conflict' | 'history'> {
+  const settled = new Map<string, World['conflicts'][number]>();
+  return {
+    'conflict.list': ({ folder, after, limit = 1000 }) => {
+      const list = world.conflicts.filter((one) => folder === undefined || one.folder === folder);
+      const page = pageOf(list, after, limit);
+      return { conflicts: page.entries, next: page.next };
+    },
+    'conflict.show': ({ id }) => found(world.conflicts, (one) => one.id === id, id),
+    'conflict.resolve': ({ id, resolution }) => {
+      const one = found(world.conflicts, (other) => other.id === id, id);
+      settled.set(id, one);
+      world.conflicts = world.conflicts.filter((other) => other !== one);
+      countConflicts(world);
+      tell({ type: 'conflict-resolved', folder: one.folder, id, path: one.path });
+      return {
+        folder: one.folder,
+        path: one.path,
+        beside: resolution.keep === 'both' ? [`${one.path} (2)`] : [],
+      };
+    },
+    'conflict.undo': ({ ids }) => {
+      for (const id of ids) {
+        const one = settled.get(id);
+        if (!one) throw failure('not-found', 'this resolution was not made here');
+        world.conflicts = [one, ...world.conflicts];
+        countConflicts(world);
+        tell({ type: 'conflict-opened', folder: one.folder, id, path: one.path });
+      }
+      return {};
+    },
+    'history.list': () => ({ entries: [], next: null }),
+    'history.restore': ({ folder, path, to }) => {
+      const restored = to ?? path;
+      tell({
+        type: 'item-synced',
+        folder,
+        path: restored,
+        action: 'changed',
+        device: world.status.device.id,
+      });
+      return { path: restored };
+    },
+    'history.search': ({ folder, text = '', after, limit = 200 }) => {
+      const wanted = text.toLowerCase();
+      const list = world.history.filter(
+        (one) => (folder === undefined || one.folder === folder) && one.path.toLowerCase().includes(wanted),
+      );
+      return pageOf(list, after, limit);
+    },
+  };
+}
+
+function own(world: World): Part<'settings' | 'app'> {
+  return {
+    'settings.get': () => world.settings,
+    'settings.set': (changes) => {
+      world.settings = { ...world.settings, ...changes };
+      world.status.device.name = world.settings.name;
+      return world.settings;
+    },
+    'app.settings': () => world.app,
+    'app.configure': (changes) => {
+      world.app = { ...world.app, ...changes };
+      return world.app;
+    },
+    'app.info': () => ({ version: '0.1.0', home: HOME, data_dir: `${HOME}/.local/share/driftless` }),
+    'app.export-logs': () => ({}),
+    'app.restart-daemon': () => ({}),
+  };
+}
+
+function previewOf(world: World, path: string, rules: number) {
+  const warnings: PreviewWarning[] = [];
+  if (path === HOME) warnings.push({ type: 'home-directory' });
+  if (/^\/(etc|usr|bin|var|boot)(\/|$)/.test(path)) warnings.push({ type: 'system-directory' });
+  for (const one of world.status.folders) {
+    if (path.startsWith(`${one.path}/`)) warnings.push({ type: 'inside-folder', label: one.label });
+    if (one.path.startsWith(`${path}/`)) warnings.push({ type: 'around-folder', label: one.label });
+  }
+  const exists = !path.endsWith('new');
+  const left_out_files = exists ? rules * 310 : 0;
+  return {
+    exists,
+    files: exists ? 1204 : 0,
+    bytes: exists ? 3_400_000_000 : 0,
+    left_out_files,
+    left_out_bytes: left_out_files * 41_000,
+    at_least: path === HOME,
+    warnings,
+  };
+}
+
+function viewOf(world: World, one: FolderStatus): FolderView {
+  const members = world.status.devices.filter((other) => one.devices.includes(other.id));
+  return {
+    id: one.id,
+    label: one.label,
+    path: one.path,
+    mode: one.mode,
+    paused: one.state === 'paused',
+    devices: members.map(({ id, name }) => ({ id, name })),
+  };
+}
+
+function forgetOffer(world: World, id: string): void {
+  world.offers = world.offers.filter((one) => one.id !== id);
+  world.status.offers = world.offers.length;
+}
+
+function countConflicts(world: World): void {
+  for (const one of world.status.folders) {
+    one.conflicts = world.conflicts.filter((conflict) => conflict.folder === one.id).length;
+  }
+}
+
+function pageOf<T>(
+  list: readonly T[],
+  after: string | undefined,
+  limit: number,
+): { entries: T[]; next: string | null } {
+  const from = after === undefined ? 0 : Number(after);
+  const to = from + limit;
+  return { entries: list.slice(from, to), next: to < list.length ? String(to) : null };
+}
+
+function found<T>(list: readonly T[], is: (one: T) => boolean, word: string): T {
+  const one = list.find(is);
+  if (one === undefined) throw failure('not-found', `there is no “${word}”`);
+  return one;
+}
+
+function failure(code: ApiError['code'], message: string, hint: string | null = null): ApiError {
+  return { code, message, hint };
+}

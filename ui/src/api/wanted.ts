@@ -1,0 +1,204 @@
+// What the screens need and the control API does not offer yet, in the style of its method table.
+//
+// Once the daemon has a method, its types come from `generated/` and its lines here go. Times are `_ms` since the
+// Unix epoch, durations `_s`, sizes bytes, as everywhere in the API. Methods that begin with `app.` are answered
+// by the desktop app and never reach the daemon.
+import type { Done, EntryKind, Event, FolderAdd, FolderMode, FolderView } from './generated/control';
+
+/** How one path of a folder stands on this device. */
+export type FileState =
+  /** Here, and on every connected device of the folder. */
+  | 'up-to-date'
+  /** Here, and on no other device yet. */
+  | 'only-here'
+  /** Being fetched or applied just now. */
+  | 'receiving'
+  /** Known, and not here yet. */
+  | 'waiting'
+  | 'conflict'
+  /** Kept out of syncing by a rule. */
+  | 'left-out'
+  /** Something is wrong with it. */
+  | 'problem';
+
+/** Lists one directory, directories first, then by name. */
+export type FolderBrowse = {
+  folder: string;
+  /** The directory below the folder's root; the root when empty. */
+  path: string;
+  /** How many entries to pass over. */
+  offset: number;
+  /** At most so many; 1000 is the most. */
+  limit: number;
+};
+
+export type BrowsePage = {
+  entries: BrowseEntry[];
+  /** How many entries the directory has. */
+  total: number;
+};
+
+export type BrowseEntry = {
+  name: string;
+  kind: EntryKind;
+  /** Of a directory, all below it. */
+  size: number;
+  mtime_ms: number;
+  /** Of a directory, the most pressing of all below it. */
+  state: FileState;
+};
+
+/** Says why a path is as it is: "why isn't this here?" */
+export type FolderExplain = { folder: string; path: string };
+
+export type Explanation = {
+  state: FileState;
+  /** A stable kebab-case word for the cause: a `Problem` code, or `device-offline`, `paused`, `queued`, `rule`, `conflict`, `settled`. */
+  cause: string;
+  /** What is the case, as one sentence without a period. */
+  message: string;
+  /** What to do about it, where something can be done. */
+  hint: string | null;
+  /** Devices that durably hold the shown version. */
+  holders: string[];
+  /** The rule that leaves it out, as written, where one does. */
+  rule: string | null;
+};
+
+/** Names for sets of rules that most people want. Replies with `IgnorePreset`s. */
+export type FolderPresets = Record<string, never>;
+export type IgnorePreset = { id: string; label: string; patterns: string[]; suggested: boolean };
+
+/** Counts what adding a directory would sync. Changes nothing. */
+export type FolderPreview = { path: string; presets: string[]; patterns: string[] };
+
+export type PreviewResult = {
+  /** Whether the directory exists; it will be made otherwise. */
+  exists: boolean;
+  files: number;
+  bytes: number;
+  left_out_files: number;
+  left_out_bytes: number;
+  /** Whether counting stopped at its bound of time, so that there is more. */
+  at_least: boolean;
+  warnings: PreviewWarning[];
+};
+
+export type PreviewWarning =
+  | { type: 'home-directory' }
+  | { type: 'system-directory' }
+  | { type: 'inside-folder'; label: string }
+  | { type: 'around-folder'; label: string }
+  | { type: 'little-space'; device_name: string; free_bytes: number }
+  | { type: 'not-writable' };
+
+/** The rules of a folder. */
+export type FolderRules = { folder: string };
+export type Rules = { presets: string[]; patterns: string[] };
+
+/** Changes a folder; absent fields stay as they are. Replies with the `FolderView`. */
+export type FolderSet = { folder: string; label?: string; mode?: FolderMode; rules?: Rules };
+
+/** What to leave out from the beginning, so that nothing is sent that should not be. */
+export type FolderAddWithRules = FolderAdd & { rules?: Rules };
+
+/** Everything under way just now, largest first; at most 100. */
+export type TransferList = Record<string, never>;
+export type Transfer = {
+  folder: string;
+  path: string;
+  direction: 'receiving' | 'sending';
+  device_name: string;
+  bytes: number;
+  done_bytes: number;
+  rate_bytes_per_s: number;
+};
+
+/** What happened lately, newest first, kept across restarts. */
+export type ActivityList = { folder?: string; after?: string; limit?: number };
+export type ActivityPage = { events: Event[]; next: string | null };
+
+/** Devices that know this one by its link or ID, hold their key, and wait for a yes. Replies with `PairRequest`s. */
+export type PairRequests = Record<string, never>;
+export type PairRequest = { id: string; name: string; address: string; asked_at_ms: number };
+/** Lets such a device in, or turns it away for good. */
+export type PairAnswer = { id: string; accept: boolean };
+
+/** How another device can be told of this one. */
+export type PairLink = Record<string, never>;
+export type OwnLink = {
+  /** `driftless://device/ID?name=NAME&address=HOST:PORT`. */
+  link: string;
+  /** The link as a QR code: one string a row, `1` for a dark module, without the quiet zone. */
+  qr: string[];
+};
+
+/** Takes back the last resolutions; what it replaces goes to history. */
+export type ConflictUndo = { ids: string[] };
+
+/** Searches the history of all folders, newest first. */
+export type HistorySearch = {
+  folder?: string;
+  device?: string;
+  text?: string;
+  after?: string;
+  limit?: number;
+};
+export type FoundVersion = {
+  folder: string;
+  folder_label: string;
+  version: string;
+  path: string;
+  size: number;
+  displaced_at_ms: number;
+  device_name: string | null;
+  reason: 'overwritten' | 'deleted' | 'conflict' | 'reverted';
+};
+export type HistoryFound = { entries: FoundVersion[]; next: string | null };
+
+/** This device's settings. */
+export type SettingsGet = Record<string, never>;
+export type Settings = {
+  name: string;
+  discovery: boolean;
+  /** No limit when null. */
+  send_bytes_per_s: number | null;
+  receive_bytes_per_s: number | null;
+  /** Minutes after midnight between which the limits hold; always when null. */
+  limit_hours: { from_min: number; to_min: number } | null;
+  history: { enabled: boolean; days: number; max_bytes: number | null };
+};
+/** Absent fields stay as they are. */
+export type SettingsSet = Partial<Settings>;
+
+/** Settings of the desktop app itself. */
+export type AppSettings = {
+  start_at_login: boolean;
+  theme: 'system' | 'light' | 'dark';
+  notify: { conflicts: boolean; problems: boolean; requests: boolean; finished: boolean };
+};
+export type AppInfo = { version: string; home: string; data_dir: string };
+
+export interface WantedMethods {
+  'folder.browse': { params: FolderBrowse; reply: BrowsePage };
+  'folder.explain': { params: FolderExplain; reply: Explanation };
+  'folder.presets': { params: FolderPresets; reply: IgnorePreset[] };
+  'folder.preview': { params: FolderPreview; reply: PreviewResult };
+  'folder.rules': { params: FolderRules; reply: Rules };
+  'folder.set': { params: FolderSet; reply: FolderView };
+  'folder.add': { params: FolderAddWithRules; reply: FolderView };
+  'transfer.list': { params: TransferList; reply: Transfer[] };
+  'activity.list': { params: ActivityList; reply: ActivityPage };
+  'pair.requests': { params: PairRequests; reply: PairRequest[] };
+  'pair.answer': { params: PairAnswer; reply: Done };
+  'pair.link': { params: PairLink; reply: OwnLink };
+  'conflict.undo': { params: ConflictUndo; reply: Done };
+  'history.search': { params: HistorySearch; reply: HistoryFound };
+  'settings.get': { params: SettingsGet; reply: Settings };
+  'settings.set': { params: SettingsSet; reply: Settings };
+  'app.settings': { params: Record<string, never>; reply: AppSettings };
+  'app.configure': { params: Partial<AppSettings>; reply: AppSettings };
+  'app.info': { params: Record<string, never>; reply: AppInfo };
+  'app.export-logs': { params: { path: string }; reply: Done };
+  'app.restart-daemon': { params: Record<string, never>; reply: Done };
+}

@@ -1,0 +1,31 @@
+import { plural, size } from '../number';
+import { safe } from '../safe';
+
+export const devices = {
+  title: 'Devices',
+  pair: 'Pair a device',
+  empty: 'No other device yet',
+  emptyDetail: 'Pair another computer, and the folders that you share with it stay the same on both.',
+  online: 'Online',
+  offline: 'Offline',
+  paused: 'Paused',
+  lastSeen: (when: string) => `Last seen ${when}`,
+  neverSeen: 'Not seen yet',
+  shares: (number: number) => (number === 0 ? 'No shared folder' : plural(number, 'shared folder')),
+  needs: (files: number, bytes: number) => `Still needs ${plural(files, 'file')}, ${size(bytes)}`,
+  hasAll: 'Has everything',
+  rename: 'Rename…',
+  renameTitle: (name: string) => `Rename “${safe(name)}”`,
+  renameHint: 'What you call it on this device.',
+  pause: 'Pause',
+  resume: 'Resume',
+  details: 'Details…',
+  remove: 'Remove…',
+  removeTitle: (name: string) => `Remove “${safe(name)}”?`,
+  removeDetail: 'It no longer connects to this device. Files that it already has stay there.',
+  removeConfirm: 'Remove device',
+  removed: (name: string) => `“${safe(name)}” was removed.`,
+  id: 'Device ID',
+  address: 'Address',
+  notConnected: 'Not connected',
+};

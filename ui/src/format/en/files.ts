@@ -1,0 +1,26 @@
+import { safe } from '../safe';
+
+export const files = {
+  title: 'Files',
+  tree: (label: string) => `Files in ${safe(label)}`,
+  empty: 'This folder has no files yet',
+  emptyDetail: 'Whatever you put into it appears on your other devices.',
+  states: {
+    'up-to-date': 'Up to date',
+    'only-here': 'Only here yet',
+    receiving: 'Receiving',
+    waiting: 'Not here yet',
+    conflict: 'Conflict',
+    'left-out': 'Left out',
+    problem: 'Problem',
+  },
+  details: 'About the selected file',
+  pick: 'Select a file to see where it is, and why.',
+  heldBy: (names: string[]) => `On ${names.map(safe).join(', ')}`,
+  rule: (rule: string) => `Left out by the rule “${safe(rule)}”`,
+  openFile: 'Show in file manager',
+  resolve: 'Choose a version',
+  changeRules: 'Change the rules',
+  resume: 'Resume the folder',
+  rescan: 'Look again',
+};

@@ -1,0 +1,26 @@
+import { safe } from '../safe';
+
+export const history = {
+  title: 'History',
+  intro: 'What syncing replaced or deleted is kept here, and can be put back.',
+  empty: 'Nothing here yet',
+  emptyDetail: 'When a file is replaced or deleted from another device, its old version is kept here.',
+  noMatch: 'Nothing found',
+  noMatchDetail: 'Try fewer letters, or all folders.',
+  search: 'Search by name',
+  folder: 'Folder',
+  allFolders: 'All folders',
+  reasons: {
+    overwritten: (device: string | null) =>
+      `Replaced by ${device === null ? 'another device' : safe(device)}`,
+    deleted: (device: string | null) => `Deleted by ${device === null ? 'another device' : safe(device)}`,
+    conflict: () => 'Not chosen in a conflict',
+    reverted: () => 'Undone here',
+  },
+  putBack: 'Put back',
+  putBackName: (path: string) => `Put back ${safe(path)}`,
+  putCopy: 'As a copy',
+  putCopyName: (path: string) => `Put a copy of ${safe(path)} beside it`,
+  done: (path: string) => `“${safe(path)}” is back.`,
+  copySuffix: (moment: string) => ` (from ${moment})`,
+};

@@ -1,0 +1,71 @@
+import { estimate, plural } from '../number';
+import { safe } from '../safe';
+
+export const shell = {
+  app: 'driftless',
+  sections: 'Sections',
+  folders: 'Folders',
+  devices: 'Devices',
+  conflicts: 'Conflicts',
+  history: 'History',
+  activity: 'Activity',
+  settings: 'Settings',
+  conflictCount: (number: number) => `${plural(number, 'conflict')} to look at`,
+  problemCount: (number: number) => `${plural(number, 'problem')} to look at`,
+  thisDevice: 'This device',
+  starting: 'Starting…',
+  loading: 'Loading…',
+  skip: 'Skip to content',
+  back: 'Back',
+  cancel: 'Cancel',
+  close: 'Close',
+  done: 'Done',
+  save: 'Save',
+  more: (name: string) => `More for ${safe(name)}`,
+  tryAgain: 'Try again',
+  copy: 'Copy',
+  copied: 'Copied',
+  dismiss: 'Dismiss',
+  gone: 'driftless is not running in the background',
+  goneDetail: 'Nothing syncs until it does. Your files are safe where they are.',
+  restart: 'Start it again',
+  lid: 'Safe to close the lid?',
+  lidTitle: 'Is it safe to close the lid?',
+  lidAsking: 'Checking that everything here is also somewhere else…',
+  lidYes: 'Yes, it is safe to close the lid',
+  lidYesDetail: 'Every connected device has all that is here.',
+  lidNoDevice: 'No other device is online, so what changed here lately may be only here.',
+  lidNo: 'Not yet',
+  lidWait: 'This tells you as soon as it is.',
+  meanings: {
+    fine: 'Fine',
+    working: 'Working',
+    'needs-you': 'Needs you',
+    broken: 'Broken',
+    rest: 'At rest',
+  },
+};
+
+export const headline = {
+  online: (connected: number, known: number) => {
+    if (known === 0) return 'No other device yet';
+    return connected === 0 ? 'No device online' : `${plural(connected, 'device')} online`;
+  },
+  stopped: (label: string) => `${safe(label)} has stopped`,
+  severalStopped: 'Several folders have stopped',
+  heldBack: (label: string) => `A large change in ${safe(label)} waits for your yes`,
+  conflicts: (number: number) => `${plural(number, 'conflict')} ${number === 1 ? 'needs' : 'need'} you`,
+  receiving: (files: number, etaS: number | null) => {
+    if (files === 0) return 'Receiving';
+    const what = `Receiving ${plural(files, 'file')}`;
+    return etaS === null ? what : `${what}, ${estimate(etaS)}`;
+  },
+  problems: (number: number) => `${plural(number, 'problem')} ${number === 1 ? 'needs' : 'need'} a look`,
+  offers: (number: number) => `${plural(number, 'folder')} ${number === 1 ? 'is' : 'are'} offered to you`,
+  scanning: 'Looking for changes',
+  noFolders: 'No folders yet',
+  allPaused: 'Everything is paused',
+  sending: (files: number) => `Sending ${plural(files, 'file')}`,
+  restUpToDate: (paused: number) => `Everything else is up to date, ${plural(paused, 'folder')} paused`,
+  upToDate: 'Everything is up to date',
+};

@@ -1,0 +1,29 @@
+// Settling conflicts, with the way back.
+import type { Resolution } from '../../api/generated/control';
+import { text } from '../../format/text';
+import type { Daemon } from '../../state/daemon.svelte';
+import { notices } from '../../state/notices.svelte';
+
+/** Settles each in turn and offers to undo what was settled; says whether all were. */
+export async function settle(
+  daemon: Daemon,
+  ids: readonly string[],
+  resolution: Resolution,
+): Promise<boolean> {
+  const done: string[] = [];
+  for (const id of ids) {
+    if (!(await notices.try(daemon.call('conflict.resolve', { id, resolution })))) break;
+    done.push(id);
+  }
+  if (done.length > 0) {
+    notices.tell(text.conflicts.settled(done.length), {
+      label: text.conflicts.undo,
+      run: () => void undo(daemon, done),
+    });
+  }
+  return done.length === ids.length;
+}
+
+async function undo(daemon: Daemon, ids: string[]): Promise<void> {
+  if (await notices.try(daemon.call('conflict.undo', { ids }))) notices.tell(text.conflicts.undone);
+}

@@ -1,0 +1,89 @@
+// Which screen is shown. A place is the page's fragment, so that back, forward and reload work as in a browser.
+
+export type Route =
+  | { screen: 'folders' }
+  | { screen: 'folder'; id: string }
+  | { screen: 'add-folder'; path: string }
+  | { screen: 'devices' }
+  | { screen: 'pair' }
+  | { screen: 'conflicts' }
+  | { screen: 'conflict'; id: string }
+  | { screen: 'history' }
+  | { screen: 'activity' }
+  | { screen: 'settings' };
+
+/** The entry of the sidebar that a route belongs to. */
+export type Section = 'folders' | 'devices' | 'conflicts' | 'history' | 'activity' | 'settings';
+
+/** Reads a fragment; what makes no sense is the list of folders. */
+export function parse(fragment: string): Route {
+  const [section = '', word = ''] = fragment.replace(/^#\/?/, '').split('/').map(decoded);
+  switch (section) {
+    case 'folders':
+      return word === '' ? { screen: 'folders' } : { screen: 'folder', id: word };
+    case 'add-folder':
+      return { screen: 'add-folder', path: word };
+    case 'conflicts':
+      return word === '' ? { screen: 'conflicts' } : { screen: 'conflict', id: word };
+    case 'devices':
+    case 'pair':
+    case 'history':
+    case 'activity':
+    case 'settings':
+      return { screen: section };
+    default:
+      return { screen: 'folders' };
+  }
+}
+
+/** The fragment of a route. */
+export function href(route: Route): string {
+  switch (route.screen) {
+    case 'folder':
+      return `#/folders/${encodeURIComponent(route.id)}`;
+    case 'add-folder':
+      return route.path === '' ? '#/add-folder' : `#/add-folder/${encodeURIComponent(route.path)}`;
+    case 'conflict':
+      return `#/conflicts/${encodeURIComponent(route.id)}`;
+    default:
+      return `#/${route.screen}`;
+  }
+}
+
+export function sectionOf(route: Route): Section {
+  switch (route.screen) {
+    case 'folder':
+    case 'add-folder':
+      return 'folders';
+    case 'pair':
+      return 'devices';
+    case 'conflict':
+      return 'conflicts';
+    default:
+      return route.screen;
+  }
+}
+
+function decoded(word: string): string {
+  try {
+    return decodeURIComponent(word);
+  } catch {
+    return '';
+  }
+}
+
+class Router {
+  current: Route = $state.raw(parse(location.hash));
+
+  constructor() {
+    addEventListener('hashchange', () => {
+      this.current = parse(location.hash);
+    });
+  }
+
+  go(route: Route): void {
+    location.hash = href(route);
+  }
+}
+
+export const router = new Router();
