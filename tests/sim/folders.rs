@@ -53,6 +53,26 @@ fn a_receive_only_device_keeps_its_changes_to_itself_until_they_are_taken_back()
     assert!(world.keeps_in_history(1, "mine") && world.keeps_in_history(1, "mine too"));
 }
 
+/// I6, N9: the others forget a deletion without the device that was removed,
+/// which therefore comes back as a new one does.
+#[test]
+fn a_device_that_was_removed_and_is_back_agrees_with_the_others() {
+    let mut world = World::new(25, 3);
+    world.write(0, "gone", "1");
+    world.write(1, "kept", "2");
+    settled(world.settle());
+    world.expel(2, true);
+    world.remove(0, "gone");
+    world.write(1, "kept", "3");
+    for _ in 0..5 {
+        world.scan(0);
+        world.scan(1);
+        world.wait(10_000);
+    }
+    assert_eq!(world.shows(1), "kept=3");
+    assert_eq!(outcome(&mut world), "gone=1; kept=3");
+}
+
 /// H13
 #[test]
 fn a_mass_deletion_is_held_until_someone_confirms_it() {

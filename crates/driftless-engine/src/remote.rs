@@ -4,6 +4,8 @@
 //! tree is decided elsewhere. Updates come in the order of the device's own
 //! sequence, so that a cursor says all of what has been taken over.
 
+use std::collections::BTreeSet;
+
 use driftless_core::heads::MAX_HEADS;
 use driftless_core::sabotage::{Sabotage, is};
 use driftless_core::{
@@ -15,6 +17,11 @@ use driftless_proto::{FolderState, IndexUpdate, PathUpdate, Seen};
 
 use crate::engine::Engine;
 use crate::io::Effect;
+
+/// What a device announces is taken over until the folder has so many heads,
+/// its own files counted: about one for each path, at 200 to 500 bytes of the
+/// database. Only what is new is refused then, so that nothing here is lost.
+pub(crate) const MAX_FOLDER_HEADS: u64 = 1 << 22;
 
 /// The most paths of one update, and roughly its most bytes.
 const UPDATE_PATHS: usize = 2048;
@@ -158,6 +165,25 @@ impl<I: Index> Engine<I> {
         self.store(path, &before, after)
     }
 
+    /// Takes note of who shares the folder. What a device said no longer counts
+    /// once it does not: deletions that it never heard of are forgotten without
+    /// it, so that it has to say all anew if it comes back.
+    pub(crate) fn members_are(&mut self, members: BTreeSet<DeviceId>) -> Result<(), I::Error> {
+        for (slot, device) in self.index.devices() {
+            let cursor = self.index.cursor(slot)?;
+            if members.contains(&device) || cursor.received == Sequence(0) {
+                continue;
+            }
+            self.index.set_cursor(slot, Cursor { received: Sequence(0), ..cursor })?;
+            self.index.clear_holder(slot)?;
+            // What is in flight follows on what no longer counts.
+            self.links.clear();
+            self.effect(Effect::Reintroduce);
+        }
+        self.members = members;
+        Ok(())
+    }
+
     pub(crate) fn index_update(
         &mut self,
         device: DeviceId,
@@ -185,6 +211,13 @@ impl<I: Index> Engine<I> {
             });
             for record in held {
                 after.heads.learn(Head { record, holders: HolderSet::only(slot) });
+            }
+            if after.heads.len() > before.heads.len()
+                && self.index.totals().heads >= self.most_heads
+            {
+                let reason = "more paths than a folder may have";
+                self.effect(Effect::Disconnect { device, reason });
+                return Ok(());
             }
             if after.heads.len() > MAX_HEADS {
                 self.effect(Effect::Disconnect { device, reason: "too many versions of one path" });
