@@ -14,7 +14,7 @@ use driftless_engine::{
 };
 use driftless_fs::{Ignore, Root, WatchEvent, Watcher};
 use driftless_proto::{Message as Said, Received};
-use driftless_store::SqliteIndex;
+use driftless_store::{IndexError, SqliteIndex};
 use tokio::sync::{mpsc, watch};
 
 use super::disk::{DiskWorker, Job};
@@ -285,7 +285,11 @@ impl Actor {
             Err(error) => {
                 let reason = format!("its database failed: {error}; it will be opened again");
                 tracing::error!(%error, "the index failed");
-                self.abandon();
+                // Not closed in order, so that the next opening looks through all of it.
+                drop(self.abandon());
+                if let IndexError::Corrupt(_) = error {
+                    self.put_database_aside(&error);
+                }
                 self.stopped(reason);
             }
         }
@@ -293,11 +297,19 @@ impl Actor {
 
     /// Drops a folder whose index or root failed. Its workers find their inbox
     /// full or themselves unheard; both end with what they are doing.
-    fn abandon(&mut self) {
-        if let Some(mut open) = self.open.take() {
-            open.scanner.stop();
-            open.disk.stop();
-            let _ = open.engine.into_index().close();
+    fn abandon(&mut self) -> Option<SqliteIndex> {
+        let mut open = self.open.take()?;
+        open.scanner.stop();
+        open.disk.stop();
+        Some(open.engine.into_index())
+    }
+
+    /// What was found while working may be where no check looks: the next
+    /// opening is not left to find it.
+    fn put_database_aside(&self, error: &IndexError) {
+        let database = super::database_of(&self.hub, &self.config.id);
+        if let Err(failed) = open::put_aside(&database, error) {
+            tracing::error!(%failed, "the damaged database could not be put aside");
         }
     }
 
@@ -399,7 +411,9 @@ impl Actor {
         inputs.push(Input::ScanFinished { complete: result.is_ok() });
         if let Err(error) = result {
             self.feed(std::mem::take(inputs));
-            self.abandon();
+            if let Some(index) = self.abandon() {
+                let _ = index.close();
+            }
             self.stopped(root_reason(&error));
             return;
         }

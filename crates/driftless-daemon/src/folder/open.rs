@@ -78,17 +78,19 @@ pub(super) fn open(
         }
         Err(OpenError::Missing(_)) => create(config, own, database, Some(marker)),
         Err(error) if error.is_corrupt() => {
-            let aside = driftless_store::quarantine(
-                database,
-                &format!("damaged-{}", crate::clock::now_ms()),
-            )
-            .map_err(OpenFolderError::Quarantine)?;
-            let aside = aside.display().to_string();
-            tracing::warn!(%error, aside, "the folder's database is damaged; a new one is made from the files");
+            put_aside(database, &error).map_err(OpenFolderError::Quarantine)?;
             create(config, own, database, Some(marker))
         }
         Err(error) => Err(error.into()),
     }
+}
+
+/// Sets a damaged database aside, so that the next opening begins a new one.
+pub(super) fn put_aside(database: &Path, error: &dyn std::fmt::Display) -> std::io::Result<()> {
+    let suffix = format!("damaged-{}", crate::clock::now_ms());
+    let aside = driftless_store::quarantine(database, &suffix)?.display().to_string();
+    tracing::warn!(%error, aside, "the folder's database is damaged; a new one is made from the files");
+    Ok(())
 }
 
 fn create(
