@@ -15,6 +15,7 @@ mod beginning;
 mod brakes;
 mod conflicts;
 mod crashes;
+mod damage;
 mod databases;
 mod disks;
 mod harness;
