@@ -9,7 +9,7 @@ use crate::entry::{Entry, Stat};
 use crate::id::{Author, ContentId, DeviceId, Sequence};
 use crate::record::{Content, FileRecord, MODE_MASK, MovedFrom};
 use crate::sabotage::{Sabotage, is};
-use crate::version::VersionVector;
+use crate::version::{MAX_AUTHORS, VersionVector};
 
 /// What was seen at a path.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -183,6 +183,16 @@ impl Writer {
         free.unwrap_or(self.author)
     }
 
+    /// `author`, or else a further name of this device's own, under which nobody
+    /// claims more edits than there can have been. Only a device that lies does
+    /// that (H8); its claims must not keep this one from editing.
+    fn unclaimed(&self, author: Author, seen: &VersionVector) -> Option<Author> {
+        let further = (0..=MAX_AUTHORS as u64).map(|number| self.author.branch(number));
+        std::iter::once(author)
+            .chain(further)
+            .find(|author| seen.get(*author) <= self.last_sequence.0)
+    }
+
     fn record(
         &self,
         seen: &VersionVector,
@@ -192,7 +202,12 @@ impl Writer {
         moved_from: Option<MovedFrom>,
     ) -> Option<FileRecord> {
         let floor = if is(Sabotage::ReuseCounter) { 0 } else { self.last_sequence.0 };
-        let version = match seen.bumped(author, floor)? {
+        let author = self.unclaimed(author, seen)?;
+        // What was made under more names than a version may have is not built
+        // upon: the edit stands beside it, as a conflict.
+        let bumped =
+            seen.bumped(author, floor).or_else(|| VersionVector::new().bumped(author, floor));
+        let version = match bumped? {
             _ if is(Sabotage::KeepVersion) && !seen.is_empty() => seen.clone(),
             version => version,
         };

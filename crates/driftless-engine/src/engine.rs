@@ -13,7 +13,7 @@ use driftless_core::{
 
 use crate::io::{Action, Effect, Event, Input, LocalSource, StopReason};
 use crate::local::Local;
-use crate::remote::Link;
+use crate::remote::{Link, MAX_FOLDER_HEADS};
 use crate::work::Work;
 
 /// The most problems that are remembered, so that a broken disk cannot fill memory.
@@ -53,6 +53,8 @@ pub struct Engine<I: Index> {
     pub(crate) links: BTreeMap<DeviceId, Link>,
     pub(crate) local: Local,
     pub(crate) work: Work,
+    /// The most heads that devices may fill the folder up to.
+    pub(crate) most_heads: u64,
     problems: BTreeMap<String, Problem>,
     stopped: Option<StopReason>,
     effects: Vec<Effect>,
@@ -90,6 +92,7 @@ impl<I: Index> Engine<I> {
             links: BTreeMap::new(),
             local: Local::default(),
             work: Work::default(),
+            most_heads: MAX_FOLDER_HEADS,
             problems: BTreeMap::new(),
             stopped: None,
             effects: Vec::new(),
@@ -99,6 +102,11 @@ impl<I: Index> Engine<I> {
     /// The index.
     pub fn index(&self) -> &I {
         &self.index
+    }
+
+    /// Lets devices fill the folder up to `heads` instead of [`MAX_FOLDER_HEADS`].
+    pub fn limit_heads(&mut self, heads: u64) {
+        self.most_heads = heads;
     }
 
     /// The index, for closing it.
