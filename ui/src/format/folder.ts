@@ -3,12 +3,15 @@ import type { FolderState, FolderStatus } from '../api/generated/control';
 import type { FileState } from '../api/wanted';
 import type { Meaning } from './meaning';
 import { estimate, percent, rate } from './number';
-import { safe } from './safe';
+import { sentence } from './safe';
 import { text } from './text';
 
 const say = text.folders;
 
 export type FolderLine = {
+  /** What it does now. */
+  doing: Meaning;
+  /** What it does, or what it needs of a person where it needs something. */
   meaning: Meaning;
   /** The state in a word or two. */
   word: string;
@@ -23,7 +26,7 @@ export function folderLine(folder: FolderStatus): FolderLine {
   const busy = folder.need_files > 0 || folder.need_bytes > 0;
   const done = percent(folder.bytes, folder.need_bytes);
   const facts: string[] = [];
-  if (folder.state === 'stopped' && folder.reason !== null) facts.push(safe(folder.reason));
+  if (folder.state === 'stopped' && folder.reason !== null) facts.push(sentence(folder.reason));
   if (busy) {
     facts.push(say.toGo(folder.need_files, folder.need_bytes));
     if (folder.rate_bytes_per_s > 0) facts.push(rate(folder.rate_bytes_per_s));
@@ -32,7 +35,14 @@ export function folderLine(folder: FolderStatus): FolderLine {
     facts.push(say.holds(folder.files, folder.bytes));
   }
   const word = folder.state === 'syncing' ? `${say.states.syncing} ${done}%` : say.states[folder.state];
-  return { meaning: meaningOf(folder), word, facts, percent: busy ? done : null };
+  const doing = meaningOfState(folder.state);
+  return {
+    doing,
+    meaning: meaningOf(folder),
+    word,
+    facts,
+    percent: busy && folder.state === 'syncing' ? done : null,
+  };
 }
 
 /** What the folder needs of a person weighs more than what it does. */

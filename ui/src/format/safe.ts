@@ -21,6 +21,15 @@ export function shortPath(path: string, home: string): string {
   return safe(path);
 }
 
+/** A message of the daemon, which begins small and has no period, as a sentence of its own. */
+export function sentence(message: string): string {
+  const shown = safe(message);
+  const first = shown.codePointAt(0);
+  if (first === undefined) return '';
+  const letter = String.fromCodePoint(first);
+  return letter.toUpperCase() + shown.slice(letter.length) + (/[.!?…]$/.test(shown) ? '' : '.');
+}
+
 /** The last component. */
 export function nameOf(path: string): string {
   return path.slice(path.lastIndexOf('/') + 1);

@@ -9,9 +9,10 @@ class App {
   version: string = $state('');
   settings: AppSettings | null = $state.raw(null);
   /** Whether a person went through the first run, or past it. */
-  welcomed: boolean = $state(localStorage.getItem(SEEN) !== null);
+  welcomed: boolean = $state(false);
 
   async load(daemon: Daemon): Promise<void> {
+    this.welcomed = localStorage.getItem(SEEN) !== null;
     const [info, settings] = await Promise.all([
       daemon.call('app.info', {}),
       daemon.call('app.settings', {}),

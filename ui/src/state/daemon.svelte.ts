@@ -6,6 +6,7 @@ import { createContext } from 'svelte';
 import { CallError, type Api, type Client, type MethodName } from '../api/client';
 import type { SubscriptionFrame } from '../api/generated/control';
 import type { Drop, Open, Pick, Stop } from '../api/transport';
+import { sentence } from '../format/safe';
 import { fold, NOTHING, withStatus, type View } from './fold';
 
 /** Between two changes of what is shown. */
@@ -127,8 +128,8 @@ export const [useDaemon, provideDaemon] = createContext<Daemon>();
 
 /** An error as a screen shows it. */
 export function failureOf(error: unknown): Failure {
-  if (error instanceof CallError) return { message: error.message, hint: error.hint };
-  return { message: error instanceof Error ? error.message : String(error), hint: null };
+  if (error instanceof CallError) return { message: sentence(error.message), hint: error.hint };
+  return { message: sentence(error instanceof Error ? error.message : String(error)), hint: null };
 }
 
 export type Failure = { message: string; hint: string | null };

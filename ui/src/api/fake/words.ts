@@ -21,7 +21,7 @@ export const HARD_NAMES = [
   'مستندات العائلة المشتركة',
   'תמונות מהחופשה 2026',
   '🌻🌈 Sommer ☀️ 👩‍👩‍👧‍👦',
-  '<b onmouseover="alert(1)">bold</b>',
+  '<img src=x onerror=document.title=1>',
   'e\u0301clairs et cafe\u0301',
   'invoice\u202efdp.exe',
   '議事録・最終版（２）',

@@ -147,6 +147,11 @@ function crowded(nowMs: number): World {
     ...(at % 3 === 2 ? { connected: false, address: null } : {}),
   }));
   world.status.folders = Array.from({ length: 200 }, (_, at) => crowdedFolder(at, world.status.devices));
+  for (const shared of world.status.devices) {
+    shared.folders = world.status.folders
+      .filter((one) => one.devices.includes(shared.id))
+      .map((one, at) => ({ id: one.id, need_files: at === 3 ? 214 : 0, need_bytes: at === 3 ? GIB : 0 }));
+  }
   const first = world.status.folders[0];
   if (first) Object.assign(first, { label: 'Everything', files: 1_000_000, bytes: 840 * GIB });
   world.flatFiles = 1_000_000;

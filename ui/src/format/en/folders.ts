@@ -5,7 +5,8 @@ export const folders = {
   title: 'Folders',
   add: 'Add folder',
   addNamed: (name: string) => `Add “${safe(name)}”`,
-  unknown: 'This folder is not here',
+  unknown: 'No such folder',
+  unknownTitle: 'This folder is not here',
   unknownDetail: 'It may have been removed from this device.',
   empty: 'No folders yet',
   emptyDetail: 'Add a folder, and driftless keeps it the same on every device that you share it with.',
@@ -18,6 +19,7 @@ export const folders = {
     paused: 'Paused',
     stopped: 'Stopped',
   },
+  waits: 'Waits for your yes',
   conflict: (number: number) => plural(number, 'conflict'),
   problem: (number: number) => plural(number, 'problem'),
   toGo: (files: number, bytes: number) => `${plural(files, 'file')} to go, ${size(bytes)}`,
@@ -51,7 +53,7 @@ export const folders = {
     files === null || bytes === null
       ? 'Its size is not known yet.'
       : `${plural(files, 'file')}, ${size(bytes)}`,
-  accept: 'Choose where to put it…',
+  accept: 'Accept…',
   decline: 'Decline',
   acceptTitle: (label: string) => `Where should “${safe(label)}” go?`,
   accepted: (label: string) => `“${safe(label)}” is on its way.`,

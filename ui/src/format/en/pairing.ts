@@ -18,7 +18,7 @@ export const pairing = {
   nearby: 'Nearby',
   nearbyNone: 'Looking for devices on this network…',
   nearbyNoneDetail: 'Open driftless on the other device. Both need to be on the same network.',
-  nearbyReady: 'Shows a code. Type it above.',
+  nearbyReady: 'Shows a code: type it here',
   nearbyQuiet: 'A device on this network',
   nearbyQuietDetail: 'Choose “Show a code” on either of the two.',
   withDevice: (name: string) => `Code that ${safe(name)} shows`,

@@ -71,19 +71,3 @@ function decoded(word: string): string {
     return '';
   }
 }
-
-class Router {
-  current: Route = $state.raw(parse(location.hash));
-
-  constructor() {
-    addEventListener('hashchange', () => {
-      this.current = parse(location.hash);
-    });
-  }
-
-  go(route: Route): void {
-    location.hash = href(route);
-  }
-}
-
-export const router = new Router();
