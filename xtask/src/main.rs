@@ -10,12 +10,17 @@ mod setup;
 mod tidy;
 
 use std::path::{Path, PathBuf};
-use std::process::{Command, ExitCode};
+use std::process::{Command, ExitCode, ExitStatus};
 
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
 /// The project's chores.
+/// The test that the simulator finds deliberate bugs; whole workspace, so that
+/// what it has in common with the other tests is not built once more.
+const MUTANTS: [&str; 5] =
+    ["--workspace", "--features", "driftless-testkit/sabotage", "--test", "mutants"];
+
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask")]
 struct Arguments {
@@ -73,9 +78,12 @@ fn run(chore: Chore) -> anyhow::Result<ExitCode> {
             if !no_setup {
                 setup::ensure(setup::FOR_TESTS)?;
             }
-            let mut tests = Command::new(cargo());
-            tests.current_dir(root()).args(["test", "--workspace", "--locked"]).args(rest);
-            let status = tests.status().context("cannot run cargo")?;
+            let status = test(&["--workspace"], &rest)?;
+            // In no other build than this one are the deliberate bugs.
+            let status = match status.success() && rest.is_empty() {
+                true => test(&MUTANTS, &[])?,
+                false => status,
+            };
             let code = status.code().and_then(|code| u8::try_from(code).ok());
             Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
         }
@@ -90,6 +98,12 @@ fn run(chore: Chore) -> anyhow::Result<ExitCode> {
 fn root() -> &'static Path {
     let here = Path::new(env!("CARGO_MANIFEST_DIR"));
     here.parent().unwrap_or(here)
+fn test(what: &[&str], rest: &[String]) -> anyhow::Result<ExitStatus> {
+    let mut tests = Command::new(cargo());
+    tests.current_dir(root()).args(["test", "--locked"]).args(what).args(rest);
+    tests.status().context("cannot run cargo")
+}
+
 }
 
 /// The cargo that runs us.

@@ -9,7 +9,6 @@ use crate::id::{ContentId, DeviceId};
 use crate::path::RelPath;
 use crate::record::{Content, FileRecord};
 use crate::resolve::combine;
-use crate::sabotage::{Sabotage, is};
 
 /// What a step believes of the path that it changes. The disk adapter checks it
 /// against what it really displaces; a mismatch is put back.
@@ -232,9 +231,7 @@ fn displaced_by(entry: &Entry, shown: &FileRecord) -> Displaced {
             .iter()
             .any(|head| head.record.content.file().is_some_and(|(other, _)| other == *content))
     });
-    if let Some((content, _)) = is_head
-        && !is(Sabotage::MislayLoser)
-    {
+    if let Some((content, _)) = is_head {
         return Displaced::Head(content);
     }
     let reason = match shown.content {

@@ -63,8 +63,6 @@ bugs! {
     TrustSizeAndTime,
     /// A change of mode is combined with an edit of another content.
     CombineUnrelated,
-    /// The side of a conflict that was in the tree goes where nobody asks for it.
-    MislayLoser,
     /// Mass deletions are carried out unasked.
     ReleaseBrake,
 
@@ -81,8 +79,6 @@ bugs! {
     MissingRootIsEmpty,
     /// What looks like a renamed file is not read.
     RenameUnread,
-    /// A step of one's own that a scan sees half done counts as a person's edit.
-    SeeOwnSteps,
     /// A file that changes while it is read is taken for what was read.
     HashWhileChanging,
 
@@ -109,8 +105,6 @@ bugs! {
     OverlookRollback,
     /// A rolled back index keeps the names of what it may have said differently.
     KeepDoubtfulNames,
-    /// A rolled back index does not hear again what it forgot.
-    HearNothingAgain,
 
     // What is done about it.
     /// What a fetch could not get is not asked for again.

@@ -84,7 +84,9 @@ impl<I: Index> Engine<I> {
         }
         let was_rolled_back =
             |seen: Seen| seen.sequence > cursor.sent || state.acknowledged > cursor.heard;
-        if seen.is_some_and(was_rolled_back) && !is(Sabotage::OverlookRollback) {
+        let was_rolled_back =
+            seen.is_some_and(was_rolled_back) && !is(Sabotage::OverlookRollback);
+        if is_back || was_rolled_back {
             // The device remembers what this index has said, or acknowledged,
             // and it does not, even if it has assigned as many sequences since.
             self.index.set_cursor(slot, cursor)?;
@@ -112,9 +114,6 @@ impl<I: Index> Engine<I> {
         let old = self.index.identity().author;
         for (slot, _) in self.index.devices() {
             let cursor = self.index.cursor(slot)?;
-            if is(Sabotage::HearNothingAgain) {
-                continue;
-            }
             self.index.set_cursor(slot, Cursor { received: Sequence(0), ..cursor })?;
             self.index.clear_holder(slot)?;
         }

@@ -139,7 +139,7 @@ impl<I: WorldIndex> World<I> {
         let is_ill = self.devices[device].disk.ailment.is_some();
         match random.below(40) {
             // While much waits to be tried again.
-            _ if is_ill && random.chance(10) => {
+            _ if is_ill && random.chance(25) => {
                 Deed::ShiftClock { by_ms: -(random.below(TEN_YEARS_MS as u64) as i64) }
             }
             0..3 => Deed::Crash,

@@ -18,7 +18,13 @@ impl<I: WorldIndex> World<I> {
         this.engine = Some(Engine::new(index, this.config.clone()));
         self.set_clock(device);
         let this = &mut self.devices[device];
+        let caught: Vec<_> = this.disk.now.limbo.keys().copied().collect();
         this.disk.recover();
+        if let Some(content) = caught.into_iter().find(|content| !this.disk.has(*content)) {
+            let text = self.ledger.written.get(&content).cloned();
+            self.fail(format!("I1: device {device} throws {text:?} away as it starts"));
+        }
+        let this = &mut self.devices[device];
         let stored = this.disk.now.heads.keys().copied().collect();
         self.note(format_args!("{device} starts"));
         self.tell(device, Input::Started { stored });

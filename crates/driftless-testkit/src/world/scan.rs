@@ -100,9 +100,10 @@ impl<I: WorldIndex> World<I> {
         let limit = 1 + self.random.index(12);
         let is_failing = self.devices[device].disk.ailment == Some(Ailment::Failing);
         let hides = self.faults && self.random.chance(if is_failing { 40 } else { 5 });
-        let salt = self.random.index(7);
+        let salt = self.random.index(3);
         // A directory that changes while it is listed may be listed without a name.
-        let overlooked = (self.faults && self.random.chance(4)).then(|| self.random.index(limit));
+        let overlooks = self.faults && self.random.chance(if is_failing { 40 } else { 4 });
+        let overlooked = overlooks.then(|| self.random.index(limit));
         let disk = &self.devices[device].disk;
         let within = scope.map(|scope| coverable(disk, &scope));
         let is_below_ignored = |path: &RelPath| {
@@ -141,7 +142,7 @@ impl<I: WorldIndex> World<I> {
     }
 
     pub(crate) fn confirm_absent(&mut self, device: usize, paths: Vec<RelPath>) {
-        let doubts = self.refuses_reading(device) || (self.faults && self.random.chance(5));
+        let doubts = self.refuses_reading(device) || (self.faults && self.random.chance(10));
         let is_gone = self.devices[device].disk.ailment == Some(Ailment::Gone);
         let disk = &self.devices[device].disk;
         let look = |path: RelPath| {

@@ -23,6 +23,7 @@ impl<I: WorldIndex> World<I> {
                     Ok(_) => {}
                     Err(what) => return self.fail(what),
                 }
+                        self.check_author(device, &path, &head.record);
             }
         }
     }
@@ -40,6 +41,14 @@ impl<I: WorldIndex> World<I> {
     pub(crate) fn audit(&mut self, device: usize) {
         let gone = std::mem::take(&mut self.devices[device].disk.gone);
         for content in gone {
+    /// I1: who writes a version has its content. Nobody else might.
+    fn check_author(&mut self, device: usize, path: &RelPath, record: &FileRecord) {
+        let Some((content, _)) = record.content.file() else { return };
+        if !self.devices[device].disk.has(content) && !self.ledger.excused.contains(&content) {
+            self.fail(format!("I1: device {device} writes {path} as what it does not have"));
+        }
+    }
+
             let is_somewhere = || self.devices.iter().any(|it| it.disk.has(content));
             if self.ledger.excused.contains(&content) || is_somewhere() {
                 continue;
