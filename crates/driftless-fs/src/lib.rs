@@ -20,6 +20,7 @@
 pub mod apply;
 mod beneath;
 mod durable;
+mod folding;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod hash;

@@ -40,7 +40,7 @@ struct Inner {
     staging: OwnedFd,
     heads: OwnedFd,
     history: OwnedFd,
-    case_folding: OnceLock<bool>,
+    folds_names: OnceLock<bool>,
     swapping: OnceLock<bool>,
     next_name: AtomicU64,
 }
@@ -151,7 +151,7 @@ impl Root {
             staging,
             heads,
             history,
-            case_folding: OnceLock::new(),
+            folds_names: OnceLock::new(),
             swapping: OnceLock::new(),
             next_name: AtomicU64::new(0),
         })))
@@ -189,23 +189,16 @@ impl Root {
         Ok(stat.f_bavail.saturating_mul(stat.f_frsize))
     }
 
-    /// Whether the file system takes names that differ in case for the same.
+    /// Whether the file system takes some names for the same.
     ///
     /// Found out once, by making a file in the private directory; as long as
     /// that fails, names are taken to be exact.
-    pub fn is_case_folding(&self) -> bool {
-        if let Some(folds) = self.0.case_folding.get() {
+    pub fn folds_names(&self) -> bool {
+        if let Some(folds) = self.0.folds_names.get() {
             return *folds;
         }
-        let name = format!("probe-a-{}", self.unique());
-        let private = &self.0.private;
-        let flags = OFlags::CREATE | OFlags::WRONLY | OFlags::CLOEXEC | OFlags::NOFOLLOW;
-        if rustix::fs::openat(private, &name, flags, FILE_MODE).is_err() {
-            return false;
-        }
-        let folds = lstat(private, &name.to_uppercase()).is_ok();
-        let _ = rustix::fs::unlinkat(private, &name, AtFlags::empty());
-        *self.0.case_folding.get_or_init(|| folds)
+        let probed = crate::folding::probe(&self.0.private, self.unique());
+        probed.is_ok_and(|folds| *self.0.folds_names.get_or_init(|| folds))
     }
 
     /// Whether two names can be exchanged in one step, found out once.
@@ -261,10 +254,14 @@ impl Root {
         self.0.history.as_fd()
     }
 
-    /// Opens a directory; `None` is the root itself.
+    /// Opens a directory; `None` is the root itself. One that only a twin's
+    /// name leads to is not there.
     pub(crate) fn open_dir(&self, path: Option<&RelPath>) -> rustix::io::Result<Arc<OwnedFd>> {
         match path {
             None => Ok(self.0.fd.clone()),
+            Some(path) if self.folds_names() => {
+                crate::folding::open_exact(self.fd(), path.as_str()).map(Arc::new)
+            }
             Some(path) => open_beneath(self.fd(), path.as_str(), DIRECTORY).map(Arc::new),
         }
     }

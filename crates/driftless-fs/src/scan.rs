@@ -17,6 +17,7 @@ use rustix::fs::{AtFlags, FileType, readlinkat, statat};
 use rustix::io::Errno;
 
 use crate::beneath::{DIRECTORY, open_beneath};
+use crate::folding::is_exact;
 use crate::ignore::{Chain, IGNORE_FILE, Ignore, with_ancestors};
 use crate::listing::Listing;
 use crate::problem::{problem, unreadable};
@@ -136,7 +137,7 @@ impl Walk<'_> {
     /// `lstat` of a name; one that only a twin answers to is not there.
     fn exact(&self, fd: &OwnedFd, name: &str) -> rustix::io::Result<rustix::fs::Stat> {
         let raw = crate::beneath::lstat(fd, name)?;
-        if self.root.is_case_folding() && !Listing::of(fd)?.contains(name) {
+        if !is_exact(self.root, fd, name)? {
             return Err(Errno::NOENT);
         }
         Ok(raw)

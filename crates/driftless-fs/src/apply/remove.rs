@@ -3,12 +3,13 @@
 use std::os::fd::{AsFd, BorrowedFd};
 
 use driftless_core::{Displaced, Outcome, Precondition, RelPath, Stat};
-use rustix::fs::{AtFlags, renameat, unlinkat};
+use rustix::fs::{AtFlags, unlinkat};
 use rustix::io::{Errno, Result};
 
-use super::prepare::{set_metadata, times};
+use super::prepare::{set_metadata, temporary_name, times};
 use super::{Group, Tried, is_directory, parent_failed};
 use crate::beneath::{FILE, lstat, open_beneath};
+use crate::history;
 use crate::listing::Listing;
 use crate::problem::unwritable;
 use crate::stat::{is_same_but_renamed, stat_of};
@@ -79,7 +80,7 @@ impl Group<'_> {
         match self.rename_new(from_dir, from.name(), to_dir, to.name()) {
             Ok(()) => {}
             Err(Errno::EXIST) if self.is_own_twin(from_dir, &before, to_dir, to)? => {
-                renameat(from_dir, from.name(), to_dir, to.name())?;
+                self.respell(from_dir, from, to)?;
             }
             Err(Errno::EXIST) => return self.occupied(to_dir, to),
             Err(errno) => return Err(errno),
@@ -108,6 +109,24 @@ impl Group<'_> {
         Ok(is_same_dir
             && lstat(to_dir, to.name())?.st_ino == before.inode
             && !Listing::of(to_dir)?.contains(to.name()))
+    }
+
+    /// Gives a file a name that the file system takes for the one that it has.
+    ///
+    /// Linux takes a rename between two such names for one that is done
+    /// already, so that it goes by way of another name.
+    fn respell(&self, dir: BorrowedFd<'_>, from: &RelPath, to: &RelPath) -> Result<()> {
+        let (staging, between) = (self.root.staging(), temporary_name(self.root));
+        self.rename_new(dir, from.name(), staging, &between)?;
+        let renamed = self.rename_new(staging, &between, dir, to.name());
+        if renamed.is_err() {
+            match self.rename_new(staging, &between, dir, from.name()) {
+                // Someone has taken the name meanwhile.
+                Err(Errno::EXIST) => history::rescue(self.root, staging, &between)?,
+                back => back?,
+            }
+        }
+        renamed
     }
 
     /// Gives a file that was just moved its mode and time.

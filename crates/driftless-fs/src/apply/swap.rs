@@ -11,6 +11,7 @@ use rustix::io::{Errno, Result};
 use super::prepare::Staged;
 use super::{Group, Tried, is_directory, twin};
 use crate::beneath::{DIRECTORY, lstat, open_beneath};
+use crate::folding::is_exact;
 use crate::history::{self, Label, Place, VersionReason};
 use crate::listing::Listing;
 use crate::problem::unwritable;
@@ -63,7 +64,7 @@ impl Group<'_> {
         if !is_expected {
             return Ok(Err(Outcome::Stale));
         }
-        if self.root.is_case_folding() && !Listing::of(dir)?.contains(path.name()) {
+        if !is_exact(self.root, dir, path.name())? {
             return Ok(Err(Outcome::Blocked(twin(path))));
         }
         Ok(Ok(before))

@@ -9,8 +9,8 @@ use rustix::fs::FileType;
 use rustix::io::{Errno, Result};
 
 use crate::beneath::lstat;
+use crate::folding::is_exact;
 use crate::ignore::{Chain, Ignore};
-use crate::listing::Listing;
 use crate::root::Root;
 use crate::stat::{kind_of, stat_of};
 
@@ -88,7 +88,7 @@ impl Look<'_> {
 
     /// Whether what answers to `name` is really called otherwise.
     fn is_twin(&self, fd: &OwnedFd, name: &str) -> Result<bool> {
-        Ok(self.root.is_case_folding() && !Listing::of(fd)?.contains(name))
+        Ok(!is_exact(self.root, fd, name)?)
     }
 
     fn parent(&mut self, dir: Option<RelPath>) -> Parent {
