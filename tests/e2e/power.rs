@@ -13,7 +13,7 @@ use crate::harness::{Device, Random, Scratch, content, introduce, seed, settle_e
 const CUTS: usize = 40;
 
 /// How many changes the disk makes at the most from one cut to the next.
-const CHANGES: u64 = 500;
+const CHANGES: u64 = 1_500;
 
 /// How long it waits for them.
 const PATIENCE: Duration = Duration::from_millis(1_500);
