@@ -51,7 +51,12 @@ impl DiskWorker {
             let mut rules = Ignore::new(&root);
             for job in queue {
                 let inputs = carry_out(&root, &mut rules, job);
+                let is_lost = root.verify().is_err();
                 if !inputs.is_empty() && inbox.blocking_send(Message::Inputs(inputs)).is_err() {
+                    return;
+                }
+                // A look at a folder whose disk went away stops it.
+                if is_lost && inbox.blocking_send(Message::Scan(None)).is_err() {
                     return;
                 }
             }
