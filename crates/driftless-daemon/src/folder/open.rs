@@ -57,8 +57,9 @@ pub(super) fn recover_staging(opened: &Opened) -> std::io::Result<()> {
 /// Opens a folder, or makes it if this device never had it.
 ///
 /// A known folder is never made anew: its root has to be there with its marker
-/// (an unmounted disk must not look like an empty folder). A lost or damaged
-/// index is begun anew, in another epoch, over the files that are there.
+/// (an unmounted disk must not look like an empty folder). Nor is a missing
+/// directory ever made, as adding the folder made it. A lost or damaged index
+/// is begun anew, in another epoch, over the files that are there.
 pub(super) fn open(
     config: &FolderConfig,
     own: DeviceId,
@@ -66,7 +67,7 @@ pub(super) fn open(
 ) -> Result<Opened, OpenFolderError> {
     let marker = Root::read_marker(&config.path);
     if !database.exists() {
-        return create(config, own, database, marker.ok().flatten());
+        return create(config, own, database, marker?);
     }
     let marker = marker?.ok_or(RootError::MarkerMissing)?;
     let root = Root::open(&config.path, &config.id, marker.instance)?;
