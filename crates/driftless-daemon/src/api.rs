@@ -137,6 +137,13 @@ async fn ask<T: Send + 'static>(
     question: impl FnOnce(&mut Asked<'_>) -> Result<T, IndexError> + Send + 'static,
 ) -> Outcome<T> {
     let (shared, _) = running(hub, folder)?;
+    let question = move |asked: &mut Asked<'_>| {
+        let answer = question(asked);
+        if let Err(IndexError::Corrupt(what)) = &answer {
+            asked.failed = Some(IndexError::Corrupt(what.clone()));
+        }
+        answer
+    };
     match shared.ask(question).await {
         Some(Ok(answer)) => Ok(answer),
         Some(Err(error)) => Err(failure::because("the folder's database failed", &error)),

@@ -18,7 +18,7 @@ use std::thread::JoinHandle;
 use driftless_core::{DeviceId, FolderId, Problem};
 use driftless_engine::{Engine, Input, Status};
 use driftless_fs::{Root, Scope, WatchEvent};
-use driftless_store::SqliteIndex;
+use driftless_store::{IndexError, SqliteIndex};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 use self::meter::Meter;
@@ -62,6 +62,8 @@ pub(crate) struct Asked<'a> {
     pub(crate) root: &'a Root,
     /// What follows from the question, to be handled right after it.
     pub(crate) inputs: Vec<Input>,
+    /// Why the index cannot be used any more, if that was found out.
+    pub(crate) failed: Option<IndexError>,
 }
 
 /// Whether a folder is open.

@@ -133,9 +133,13 @@ impl Actor {
                             engine: &mut open.engine,
                             root: &open.root,
                             inputs: Vec::new(),
+                            failed: None,
                         };
                         question(&mut asked);
                         inputs.append(&mut asked.inputs);
+                        if let Some(error) = asked.failed {
+                            self.failed(&error);
+                        }
                     }
                 }
                 Message::Watched(event) => self.watched(event),
@@ -282,17 +286,23 @@ impl Actor {
                     self.execute(effect);
                 }
             }
-            Err(error) => {
-                let reason = format!("its database failed: {error}; it will be opened again");
-                tracing::error!(%error, "the index failed");
-                // Not closed in order, so that the next opening looks through all of it.
-                drop(self.abandon());
-                if let IndexError::Corrupt(_) = error {
-                    self.put_database_aside(&error);
-                }
-                self.stopped(reason);
+            Err(error) => self.failed(&error),
+        }
+    }
+
+    /// The index cannot be used any more.
+    fn failed(&mut self, error: &IndexError) {
+        tracing::error!(%error, "the index failed");
+        // Not closed in order, so that the next opening looks through all of it.
+        drop(self.abandon());
+        if let IndexError::Corrupt(_) = error {
+            // What was found may be where no check looks.
+            let database = super::database_of(&self.hub, &self.config.id);
+            if let Err(failed) = open::put_aside(&database, error) {
+                tracing::error!(%failed, "the damaged database could not be put aside");
             }
         }
+        self.stopped(format!("its database failed: {error}; it will be opened again"));
     }
 
     /// Drops a folder whose index or root failed. Its workers find their inbox
@@ -302,15 +312,6 @@ impl Actor {
         open.scanner.stop();
         open.disk.stop();
         Some(open.engine.into_index())
-    }
-
-    /// What was found while working may be where no check looks: the next
-    /// opening is not left to find it.
-    fn put_database_aside(&self, error: &IndexError) {
-        let database = super::database_of(&self.hub, &self.config.id);
-        if let Err(failed) = open::put_aside(&database, error) {
-            tracing::error!(%failed, "the damaged database could not be put aside");
-        }
     }
 
     fn execute(&mut self, effect: Effect) {
