@@ -1,21 +1,21 @@
 // The built interface in Debian's Chromium, on the scripted daemon: a server on loopback, a browser, and pages.
-import { readFile } from "node:fs/promises";
-import { createServer, type Server } from "node:http";
-import type { AddressInfo } from "node:net";
-import { extname, join, normalize } from "node:path";
-import { chromium, type Browser, type Page } from "playwright-core";
+import { readFile } from 'node:fs/promises';
+import { createServer, type Server } from 'node:http';
+import type { AddressInfo } from 'node:net';
+import { extname, join, normalize } from 'node:path';
+import { chromium, type Browser, type Page } from 'playwright-core';
 
-const ROOT = new URL("../../", import.meta.url).pathname;
-const DIST = join(ROOT, "ui/dist-fake");
-const AXE = join(ROOT, "ui/node_modules/axe-core/axe.min.js");
-const BROWSER = process.env["CHROMIUM"] ?? "/usr/bin/chromium-headless-shell";
+const ROOT = new URL('../../', import.meta.url).pathname;
+const DIST = join(ROOT, 'ui/dist-fake');
+const AXE = join(ROOT, 'ui/node_modules/axe-core/axe.min.js');
+const BROWSER = process.env['CHROMIUM'] ?? '/usr/bin/chromium-headless-shell';
 const TYPES: Record<string, string> = {
-  ".html": "text/html",
-  ".js": "text/javascript",
-  ".css": "text/css",
+  '.html': 'text/html',
+  '.js': 'text/javascript',
+  '.css': 'text/css',
 };
 
-export type Theme = "light" | "dark";
+export type Theme = 'light' | 'dark';
 export type Size = { width: number; height: number };
 
 /** The two sizes that every screen is judged at. */
@@ -49,26 +49,19 @@ export class Ui {
 
   static async start(): Promise<Ui> {
     const server = createServer((request, response) => {
-      const path = normalize(
-        new URL(request.url ?? "/", "http://localhost").pathname,
-      );
-      const file = join(DIST, path === "/" ? "index.html" : path);
+      const path = normalize(new URL(request.url ?? '/', 'http://localhost').pathname);
+      const file = join(DIST, path === '/' ? 'index.html' : path);
       readFile(file).then(
-        (body) =>
-          response
-            .setHeader("content-type", TYPES[extname(file)] ?? "text/plain")
-            .end(body),
+        (body) => response.setHeader('content-type', TYPES[extname(file)] ?? 'text/plain').end(body),
         () => response.writeHead(404).end(),
       );
     });
-    await new Promise<void>((listening) =>
-      server.listen(0, "127.0.0.1", listening),
-    );
+    await new Promise<void>((listening) => server.listen(0, '127.0.0.1', listening));
     const browser = await chromium.launch({
       executablePath: BROWSER,
-      args: ["--no-sandbox"],
+      args: ['--no-sandbox'],
     });
-    return new Ui(server, browser, await readFile(AXE, "utf8"));
+    return new Ui(server, browser, await readFile(AXE, 'utf8'));
   }
 
   async stop(): Promise<void> {
@@ -79,25 +72,22 @@ export class Ui {
   /** A window on a screen; errors of the page and anything it fetched from elsewhere fail the test that closes it. */
   async open({
     daemon,
-    place = "",
+    place = '',
     size = { width: 960, height: 640 },
-    theme = "light",
+    theme = 'light',
   }: Wanted): Promise<Window> {
     const context = await this.#browser.newContext({
       viewport: size,
       colorScheme: theme,
-      reducedMotion: "reduce",
+      reducedMotion: 'reduce',
     });
     const page = await context.newPage();
+    page.setDefaultTimeout(10_000);
     const trouble: string[] = [];
-    page.on("pageerror", (error) => trouble.push(error.message));
-    page.on(
-      "console",
-      (message) => message.type() === "error" && trouble.push(message.text()),
-    );
-    page.on("request", (request) => {
-      if (!request.url().startsWith(this.#address))
-        trouble.push(`fetched ${request.url()}`);
+    page.on('pageerror', (error) => trouble.push(error.message));
+    page.on('console', (message) => message.type() === 'error' && trouble.push(message.text()));
+    page.on('request', (request) => {
+      if (!request.url().startsWith(this.#address)) trouble.push(`fetched ${request.url()}`);
     });
     await page.goto(`${this.#address}/?daemon=${daemon}#/${place}`);
     return new Window(page, trouble, this.#axe);
@@ -123,7 +113,7 @@ export class Window {
 
   /** Waits until nothing on the page has changed for two frames after its content came. */
   async settle(): Promise<void> {
-    await this.page.waitForSelector("h1, [role=status]");
+    await this.page.waitForSelector('h1, [role=status]');
     await this.page.evaluate(
       () =>
         new Promise<void>((settled) => {
@@ -160,9 +150,7 @@ export class Window {
       return violations.map(({ id, impact, nodes }) => ({
         rule: id,
         impact,
-        where: nodes.map(
-          (node) => `${node.html.slice(0, 160)} ${node.any[0]?.message ?? ""}`,
-        ),
+        where: nodes.map((node) => `${node.html.slice(0, 160)} ${node.any[0]?.message ?? ''}`),
       }));
     });
   }

@@ -29,9 +29,17 @@ function entryAt(directories: readonly string[], index: number, depth: number): 
   return { name, kind: 'file', size: 900 + pick(seed, 9_000_000), mtime_ms, state: stateOf(seed) };
 }
 
+/** Every state, early on and again and again. */
 function stateOf(seed: number): FileState {
-  const states: FileState[] = ['receiving', 'waiting', 'only-here', 'left-out', 'conflict', 'problem'];
-  return seed % 11 < 2 && seed > 1 ? (states[pick(seed, states.length)] ?? 'up-to-date') : 'up-to-date';
+  const states: Record<number, FileState> = {
+    2: 'receiving',
+    3: 'waiting',
+    5: 'only-here',
+    6: 'left-out',
+    8: 'conflict',
+    11: 'problem',
+  };
+  return states[seed % 40] ?? 'up-to-date';
 }
 
 export function explain(state: FileState, holders: string[]): Explanation {
