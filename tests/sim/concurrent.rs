@@ -22,7 +22,9 @@ fn an_edit_beats_a_deletion() {
 #[test]
 fn an_edit_under_the_old_name_lands_at_the_new_one() {
     assert_eq!(settle("base a=1; here mv a b; there a=2"), "b=2");
-    assert_eq!(settle("base mkdir d; base d/a=1; here mv d e; there d/a=2"), "e/; e/a=2");
+    // The old directory may be brought back for the edit before it moves on.
+    let shown = settle("base mkdir d; base d/a=1; here mv d e; there d/a=2");
+    assert!(["e/; e/a=2", "d/; e/; e/a=2"].contains(&&*shown), "{shown}");
 }
 
 /// C4
@@ -57,6 +59,18 @@ fn directories_moved_into_each_other_make_no_cycle() {
     assert_eq!(
         settle("base mkdir a; base a/x=1; base mkdir b; base b/y=2; here mv b a/b; there mv a b/a"),
         "a/; a/b/; a/b/y=2; b/; b/a/; b/a/x=1"
+    );
+}
+
+/// C9, C10: names that differ are two names, however alike they look. Where a
+/// disk cannot hold both, that is for the disk's adapter to say.
+#[test]
+fn names_that_look_alike_are_kept_apart_byte_for_byte() {
+    assert_eq!(settle("here Test=1; there test=2"), "Test=1; test=2");
+    let (composed, decomposed) = ("caf\u{e9}", "cafe\u{301}");
+    assert_eq!(
+        settle(&format!("here {composed}=1; there {decomposed}=2")),
+        format!("{decomposed}=2; {composed}=1")
     );
 }
 

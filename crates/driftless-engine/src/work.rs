@@ -19,7 +19,7 @@ use driftless_core::sabotage::{Sabotage, is};
 use driftless_core::totals::brakes_on;
 use driftless_core::{
     Content, ContentId, Displaced, Entry, FileRecord, Head, Heads, HolderSet, Index, Precondition,
-    RelPath, Stat, Step,
+    RelPath, Slot, Stat, Step,
 };
 
 use crate::engine::{Engine, Mode, files_of, on_disk};
@@ -567,6 +567,7 @@ impl<I: Index> Engine<I> {
     }
 
     fn plan_removals(&mut self) -> Result<(), I::Error> {
+        let mut postponed = Vec::new();
         while self.work.ready.len() < STEPS_WAITING {
             let Some(path) = self.work.removals.pop_last() else { break };
             if self.work.busy.contains_key(&path) {
@@ -577,6 +578,10 @@ impl<I: Index> Engine<I> {
                 self.note_need(&path, &entry);
                 continue;
             };
+            if self.is_wanted_at_new_name(&entry)? {
+                postponed.push(path);
+                continue;
+            }
             if brakes_on(&entry).is_some() && !self.may_threaten(&path) {
                 continue;
             }
@@ -584,8 +589,32 @@ impl<I: Index> Engine<I> {
                 self.work.push_step(step, shown);
             }
         }
+        self.work.removals.extend(postponed);
         Ok(())
     }
+
+    /// Whether what is about to be deleted was moved to a path that is still
+    /// to get it, maybe from here: an edit that landed at the new name (C3).
+    fn is_wanted_at_new_name(&self, entry: &Entry) -> Result<bool, I::Error> {
+        let Some(Content::Tombstone { moved_to: Some(to) }) =
+            entry.shown().map(|shown| &shown.content)
+        else {
+            return Ok(false);
+        };
+        let Some((content, _)) = entry.present().and_then(|disk| disk.record.content.file()) else {
+            return Ok(false);
+        };
+        if self.work.staged.contains(&content) || self.work.stored.contains_key(&content) {
+            return Ok(false);
+        }
+        let target = self.entry(to)?;
+        let lacks = |head: &Head| {
+            !head.holders.contains(Slot::ME)
+                && head.record.content.file().is_some_and(|(held, _)| held == content)
+        };
+        Ok(target.is_needed() && target.heads.iter().any(lacks))
+    }
+
 
     fn flush(&mut self) {
         if self.work.applying || self.work.ready.is_empty() {
