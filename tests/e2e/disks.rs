@@ -272,10 +272,16 @@ fn d4_a_disk_that_turns_read_only_in_the_middle_leaves_whole_files_and_goes_on()
     let scratch = Scratch::new();
     let Some(disk) = Mount::of_kind("ext4", &scratch.join("bob/notes"), 64) else { return };
     let (ada, bob) = two_devices(&scratch);
-    let (here, there) = (ada.path("notes"), bob.path("notes"));
+    let (here, there, aside) = (ada.path("notes"), bob.path("notes"), scratch.join("aside"));
+    fs::create_dir(&aside).unwrap();
     for round in 0..4 {
         let names: Vec<_> = (0..60).map(|number| format!("{round} {number}")).collect();
-        names.iter().for_each(|name| fill(&here.join(name), 40_000));
+        for name in &names {
+            // In one go, so that no part of it is ever a version.
+            let made = aside.join(name);
+            fill(&made, 40_000);
+            fs::rename(made, here.join(name)).unwrap();
+        }
         // As soon as the first of them are there.
         until(SOON, "some of it has arrived", || {
             let some = names.iter().any(|name| there.join(name).exists());
@@ -283,8 +289,8 @@ fn d4_a_disk_that_turns_read_only_in_the_middle_leaves_whole_files_and_goes_on()
         });
         disk.set_read_only(true);
         for name in names.iter().filter(|name| there.join(name).exists()) {
-            let (one, other) = (fs::read(here.join(name)), fs::read(there.join(name)));
-            assert_eq!(one.unwrap(), other.unwrap(), "{name} is not whole");
+            let [one, other] = [&here, &there].map(|root| fs::read(root.join(name)).unwrap());
+            assert!(one == other, "{name} is not whole: {} bytes", other.len());
         }
         disk.set_read_only(false);
         settle_equal("notes", &[&ada, &bob]);

@@ -29,8 +29,8 @@ impl Mount {
         fs::create_dir_all(path).unwrap();
         let image = path.with_extension("image");
         File::create(&image).unwrap().set_len(u64::from(size_mib) << 20).unwrap();
-        let made = Command::new(format!("mkfs.{kind}")).arg("-q").arg(&image).status();
-        let made = made.is_ok_and(|status| status.success());
+        let made = Command::new(format!("mkfs.{kind}")).arg("-q").arg(&image).output();
+        let made = made.is_ok_and(|output| output.status.success());
         let disk = Self { path: path.to_owned(), image: Some(image) };
         let allowed = made && rustix::process::geteuid().is_root() && disk.try_mount();
         disk.if_allowed(allowed)
@@ -74,7 +74,10 @@ impl Mount {
     /// Mounts it anew, read-only or not.
     pub(crate) fn set_read_only(&self, read_only: bool) {
         let option = if read_only { "remount,ro" } else { "remount,rw" };
-        assert!(mount(&["-o", option], &self.path), "cannot mount {} anew", self.path.display());
+        // Refused while a file is open for writing.
+        until(SOON, &format!("{option} {}", self.path.display()), || {
+            check(mount(&["-o", option], &self.path), || "it is busy".to_owned())
+        });
     }
 
     /// The bytes that can still be written, everything so far being written.
@@ -93,5 +96,6 @@ impl Drop for Mount {
 }
 
 fn mount(arguments: &[&str], path: &Path) -> bool {
-    Command::new("mount").args(arguments).arg(path).status().is_ok_and(|status| status.success())
+    let output = Command::new("mount").args(arguments).arg(path).output();
+    output.is_ok_and(|output| output.status.success())
 }
