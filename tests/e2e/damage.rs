@@ -190,7 +190,7 @@ fn p9_a_home_and_its_files_from_last_week_catch_up_and_lose_no_edit_since() {
     }
     let week = Tree::of(&bob.path("notes"));
     ada.stop();
-    put_back(&home, &ada.home().to_owned());
+    put_back(&home, ada.home());
     put_back(&files, &ada.path("notes"));
     // Edits after the restore are new ones.
     write(&ada, "file 50", "edited after the restore");

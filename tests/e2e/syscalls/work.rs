@@ -94,7 +94,7 @@ impl Work {
                 _ => renameat_with(CWD, &made, CWD, &at, RenameFlags::EXCHANGE).unwrap(),
             }
         }
-        self.is_after(&root.parent().unwrap().to_owned()).unwrap();
+        self.is_after(root.parent().unwrap()).unwrap();
         fs::remove_dir_all(&aside).unwrap();
     }
 
