@@ -28,5 +28,6 @@ mod modes;
 mod oddities;
 mod pairing;
 mod power;
+mod scrub;
 mod syscalls;
 mod volume;

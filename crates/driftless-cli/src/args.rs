@@ -214,8 +214,24 @@ pub(crate) enum Folder {
         #[arg(value_name = "F")]
         folder: String,
     },
-    /// Undo what was changed here in a receive-only folder; history keeps it.
+    /// Undo what was changed here in a receive-only folder, or is corrupt; history keeps it.
     Revert {
+        #[arg(value_name = "F")]
+        folder: String,
+        /// Only these paths; all by default.
+        #[arg(value_name = "PATH")]
+        paths: Vec<String>,
+    },
+    /// Take files that were found corrupt for what they should be, and pass them on.
+    Keep {
+        #[arg(value_name = "F")]
+        folder: String,
+        /// Only these paths; all by default.
+        #[arg(value_name = "PATH")]
+        paths: Vec<String>,
+    },
+    /// Read every file again and say which changed though nothing wrote to them.
+    Scrub {
         #[arg(value_name = "F")]
         folder: String,
     },
@@ -373,6 +389,10 @@ mod tests {
             "folder override F",
             "folder changes F",
             "folder revert F",
+            "folder revert F p q",
+            "folder keep F",
+            "folder keep F p q",
+            "folder scrub F",
             "status",
             "status F",
             "status --follow",

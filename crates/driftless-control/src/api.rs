@@ -27,9 +27,9 @@ pub use event::{
 };
 pub use folder::{
     ChangeAction, Confirmed, FolderAccept, FolderAdd, FolderChanges, FolderConfirm, FolderDecline,
-    FolderList, FolderMember, FolderMode, FolderOffers, FolderOverride, FolderPause, FolderRemove,
-    FolderRescan, FolderResume, FolderRevert, FolderShare, FolderUnshare, FolderView, LocalChange,
-    OfferView, Reverted,
+    FolderKeep, FolderList, FolderMember, FolderMode, FolderOffers, FolderOverride, FolderPause,
+    FolderRemove, FolderRescan, FolderResume, FolderRevert, FolderScrub, FolderShare,
+    FolderUnshare, FolderView, LocalChange, OfferView, Reverted, Scrubbed,
 };
 pub use history::{
     HistoryEntry, HistoryList, HistoryPage, HistoryReason, HistoryRestore, Restored,

@@ -114,6 +114,8 @@ methods! {
     "folder.override": FolderOverride => api::Done,
     "folder.changes": FolderChanges => Vec<api::LocalChange>,
     "folder.revert": FolderRevert => api::Reverted,
+    "folder.keep": FolderKeep => api::Done,
+    "folder.scrub": FolderScrub => api::Scrubbed,
     "conflict.list": ConflictList => api::ConflictPage,
     "conflict.show": ConflictShow => api::Conflict,
     "conflict.resolve": ConflictResolve => api::Resolved,

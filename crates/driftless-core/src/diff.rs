@@ -49,6 +49,8 @@ pub enum Change {
     Write(Content, Stat),
     /// Someone deleted the path.
     Delete,
+    /// The content changed and the `stat` did not: nobody wrote this.
+    Rot(Content, Stat),
 }
 
 /// Decides what `observed` means for a path of which `entry` is known.
@@ -81,6 +83,14 @@ pub fn diff(entry: &Entry, observed: &Observed) -> Change {
         // A directory's times and size change with what it holds.
         let matters = disk.stat != stat && !matches!(content, Content::Directory { .. });
         return if matters { Change::Restat(stat) } else { Change::Nothing };
+    }
+    if !entry.is_local()
+        && let Observed::Hashed { stat, .. } = observed
+        && let Some(disk) = known
+        && disk.stat == *stat
+        && disk.record.content.file().is_some()
+    {
+        return Change::Rot(content, *stat);
     }
     if !entry.is_local() {
         let exact = entry.heads.iter().find(|head| head.record.content.matches(&content));

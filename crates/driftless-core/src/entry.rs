@@ -50,6 +50,10 @@ pub struct Entry {
     /// or may have been when a crash came. If it is found there, it is no edit
     /// of this device. Cleared once it is known what became of it.
     pub landing: Option<FileRecord>,
+    /// The tree's content changed though its `stat` did not: no program wrote
+    /// it in the open, so the disk may have. It then counts as a local change
+    /// (`OnDisk::local`) of any folder until a person has decided (D9).
+    pub suspect: bool,
     /// An ignore rule covers the path: it is neither scanned nor changed, and
     /// `disk` is what it was before.
     pub ignored: bool,

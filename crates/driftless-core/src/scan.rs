@@ -62,6 +62,8 @@ pub enum ProblemCode {
     Io,
     /// The file keeps changing while it is read.
     KeepsChanging,
+    /// The content changed and the file's times did not.
+    Corrupt,
     /// A directory that should go still holds something.
     DirectoryNotEmpty,
     /// No connected device has the content.
@@ -85,6 +87,7 @@ impl ProblemCode {
             Self::SpecialFile => "special-file",
             Self::Unreadable => "unreadable",
             Self::NotWritable => "not-writable",
+            Self::Corrupt => "corrupt",
             Self::DiskFull => "disk-full",
             Self::ReadOnly => "read-only",
             Self::Io => "io-error",

@@ -9,6 +9,7 @@ mod disk;
 mod meter;
 mod open;
 mod scanner;
+pub(crate) mod scrub;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -83,10 +84,6 @@ pub(crate) struct View {
     pub(crate) phase: Phase,
     /// As of the last change.
     pub(crate) status: Option<Status>,
-    /// Devices may hear of the folder: what lies in it is known, or would take
-    /// long to find out. Before that, what a crash had left would be taken for
-    /// an edit if a device told of a newer version first.
-    pub(crate) introduced: bool,
     /// A scan runs or is due.
     pub(crate) scanning: bool,
     /// Full scans that were begun and ended, in this run.
@@ -131,7 +128,6 @@ impl Folder {
         let (view_sender, view) = watch::channel(View {
             phase: Phase::Opening,
             status: None,
-            introduced: false,
             scanning: true,
             scans_begun: 0,
             scans_ended: 0,

@@ -201,9 +201,6 @@ impl Hub {
             .filter_map(|config| {
                 let folder = folders.get(&config.id)?;
                 let Phase::Open(opening) = folder.view.borrow().phase else { return None };
-                if !folder.view.borrow().introduced {
-                    return None;
-                }
                 Some((config.clone(), Arc::clone(&folder.shared), opening))
             })
             .collect()

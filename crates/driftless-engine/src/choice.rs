@@ -154,8 +154,9 @@ impl<I: Index> Engine<I> {
         }
     }
 
-    /// Takes back local changes of a receive-only folder: what the tree has
-    /// goes to history, and the folder's version takes its place.
+    /// Takes back local changes of a receive-only folder, and what changed
+    /// without a trace in any: what the tree has goes to history, and the
+    /// folder's version takes its place.
     pub(crate) fn revert(&mut self, paths: Vec<RelPath>) -> Result<(), I::Error> {
         let paths = if paths.is_empty() { self.local_changes()? } else { paths };
         for path in paths {
@@ -174,25 +175,49 @@ impl<I: Index> Engine<I> {
 
     /// Writes what a receive-only folder kept to itself, once it is one no more.
     pub(crate) fn publish_local_changes(&mut self) -> Result<(), I::Error> {
-        if self.config.mode == Mode::ReceiveOnly {
-            return Ok(());
-        }
         for path in self.local_changes()? {
             let entry = self.entry(&path)?;
-            let Some(disk) = entry.disk.clone() else { continue };
-            let Some(record) = self.writer().edit(&entry, disk.record.content.clone(), None) else {
-                continue;
-            };
-            let mut after = entry.clone();
-            after.write(record.clone());
-            after.disk = (!record.content.is_tombstone()).then_some(OnDisk {
-                record,
-                stat: disk.stat,
-                local: false,
-            });
-            self.store(&path, &entry, after)?;
+            if entry.suspect {
+                self.report_suspect(&path);
+            } else if self.config.mode != Mode::ReceiveOnly {
+                self.publish_local_change(&path, &entry)?;
+            }
         }
         Ok(())
+    }
+
+    /// Takes files that changed without a trace for edits of this device.
+    pub(crate) fn keep_suspects(&mut self, paths: Vec<RelPath>) -> Result<(), I::Error> {
+        let paths = if paths.is_empty() { self.local_changes()? } else { paths };
+        for path in paths {
+            let entry = self.entry(&path)?;
+            if !entry.suspect || self.work.is_touching(&path) {
+                continue;
+            }
+            if self.config.mode == Mode::ReceiveOnly {
+                // From here on it is a local change like any other.
+                self.store(&path, &entry, Entry { suspect: false, ..entry.clone() })?;
+            } else {
+                self.publish_local_change(&path, &entry)?;
+            }
+        }
+        Ok(())
+    }
+
+    fn publish_local_change(&mut self, path: &RelPath, entry: &Entry) -> Result<(), I::Error> {
+        let Some(disk) = entry.disk.clone() else { return Ok(()) };
+        let Some(record) = self.writer().edit(entry, disk.record.content.clone(), None) else {
+            return Ok(());
+        };
+        let mut after = entry.clone();
+        after.write(record.clone());
+        after.suspect = false;
+        after.disk = (!record.content.is_tombstone()).then_some(OnDisk {
+            record,
+            stat: disk.stat,
+            local: false,
+        });
+        self.store(path, entry, after)
     }
 
     fn local_changes(&self) -> Result<Vec<RelPath>, I::Error> {

@@ -7,8 +7,8 @@ use driftless_core::diff::Writer;
 use driftless_core::plan::Reason;
 use driftless_core::sabotage::{Sabotage, is};
 use driftless_core::{
-    Content, ContentId, DeviceId, Entry, FileRecord, FolderId, Index, Problem, RelPath, Totals,
-    VersionVector,
+    Content, ContentId, DeviceId, Entry, FileRecord, FolderId, Index, Problem, ProblemCode,
+    RelPath, Sequence, Totals, VersionVector,
 };
 
 use crate::io::{Action, Effect, Event, Input, LocalSource, StopReason};
@@ -102,6 +102,11 @@ impl<I: Index> Engine<I> {
     /// The index.
     pub fn index(&self) -> &I {
         &self.index
+    }
+
+    /// The index, for what the caller keeps in it of its own. Entries are the engine's.
+    pub fn index_mut(&mut self) -> &mut I {
+        &mut self.index
     }
 
     /// Lets devices fill the folder up to `heads` instead of [`MAX_FOLDER_HEADS`].
@@ -229,6 +234,7 @@ impl<I: Index> Engine<I> {
             Input::ScanFinished { complete } => self.scan_finished(complete),
             Input::Absences(absences) => self.absences(absences),
             Input::Hashed { path, result } => self.hashed(path, result),
+            Input::Scrubbed { path, hashed } => self.scrubbed(&path, hashed),
             Input::Fetched { content, result } => self.fetched(content, result),
             Input::Applied(outcomes) => self.applied(outcomes),
             Input::Kept { content, path, result } => self.kept(content, path, result),
@@ -239,6 +245,7 @@ impl<I: Index> Engine<I> {
             }
             Input::Override => self.override_others(),
             Input::Revert(paths) => self.revert(paths),
+            Input::Keep(paths) => self.keep_suspects(paths),
             Input::RulesChanged => self.forget_ignored(),
             Input::Tick => {
                 self.retry_work();
@@ -299,8 +306,10 @@ impl<I: Index> Engine<I> {
         }
     }
 
+    /// The paths with trouble that a look at the tree can find to be over.
     pub(crate) fn problem_paths(&self) -> Vec<String> {
-        self.problems.keys().cloned().collect()
+        let passing = self.problems.values().filter(|known| known.code != ProblemCode::Corrupt);
+        passing.map(|known| known.path.clone()).collect()
     }
 
     /// Brings what an entry claims in line with what it has: a local change of
@@ -320,6 +329,7 @@ impl<I: Index> Engine<I> {
                 disk.local = false;
             }
         }
+        entry.suspect &= entry.is_local();
         let stored = &self.work.stored;
         entry.refresh_held(|record| {
             record.content.file().is_some_and(|(content, _)| stored.contains_key(&content))
@@ -344,9 +354,11 @@ impl<I: Index> Engine<I> {
             self.note_need(path, &after);
             return Ok(());
         }
-        if after.heads.is_empty() && after.disk.is_none() && !after.ignored {
+        let is_nothing = after.heads.is_empty() && after.disk.is_none() && !after.ignored;
+        if is_nothing && before.sequence == Sequence(0) {
             self.index.remove(path)?;
         } else {
+            // That there is nothing any more is said to whoever heard otherwise.
             // Each edit takes a sequence, so that the next one counts above it.
             let (author, last) = (self.index.identity().author, self.index.last_sequence());
             let runs_ahead = after.heads.iter().any(|head| {
@@ -356,6 +368,9 @@ impl<I: Index> Engine<I> {
                 before.announced() != after.announced() && !is(Sabotage::ForgetToAnnounce);
             let announce = runs_ahead || is_news;
             self.index.put(path, &after, announce)?;
+        }
+        if before.suspect && !after.suspect {
+            self.clear_problem(path.as_str());
         }
         self.note_need(path, &after);
         match (before.heads.is_conflict(), after.heads.is_conflict()) {

@@ -63,6 +63,13 @@ pub enum Input {
         /// What it holds.
         result: Result<Hashed, HashError>,
     },
+    /// A known file has been read again, to see whether it still is what it was.
+    Scrubbed {
+        /// Which one.
+        path: RelPath,
+        /// What it holds.
+        hashed: Hashed,
+    },
     /// A content is staged, or could not be.
     Fetched {
         /// Which one.
@@ -92,8 +99,11 @@ pub enum Input {
     Confirm,
     /// A person wants this device's state to win everywhere (send-only).
     Override,
-    /// A person takes back local changes (receive-only); empty means all.
+    /// A person takes back local changes; empty means all.
     Revert(Vec<RelPath>),
+    /// A person takes files that changed without a trace for what they should
+    /// be; empty means all.
+    Keep(Vec<RelPath>),
     /// The ignore rules changed; a full scan follows.
     RulesChanged,
     /// Time has passed: whatever waited for another try may try.

@@ -338,15 +338,23 @@ impl<I: Index> Engine<I> {
         change: Change,
         moved_from: Option<MovedFrom>,
     ) -> Result<(), I::Error> {
-        let mut after = Entry { landing: None, ..entry.clone() };
+        let mut after = Entry { landing: None, suspect: false, ..entry.clone() };
         match change {
             Change::Read(_) => return Ok(()),
             Change::Nothing if entry.landing.is_none() => return Ok(()),
-            Change::Nothing => {}
+            Change::Nothing => after.suspect = entry.suspect,
             Change::Restat(stat) => {
                 if let Some(disk) = after.disk.as_mut() {
                     disk.stat = stat;
                 }
+                after.suspect = entry.suspect;
+            }
+            Change::Rot(content, stat) => {
+                let Some(known) = entry.present() else { return Ok(()) };
+                let record = FileRecord { content, ..known.record.clone() };
+                after.disk = Some(OnDisk { record, stat, local: true });
+                after.suspect = true;
+                self.report_suspect(path);
             }
             Change::Adopt(record, stat) => {
                 let content = as_found(&record.content, &stat);
@@ -679,6 +687,29 @@ impl<I: Index> Engine<I> {
         let held = entry.present().and_then(|disk| disk.record.content.file());
         let is_move = held.is_some_and(|(held, _)| held == content);
         Ok(self.depart(old, &entry, is_move.then(|| new.clone()))?.map(|(from, _)| from))
+    }
+
+    /// Compares a known file that was read again with what it should be (D9).
+    pub(crate) fn scrubbed(&mut self, path: &RelPath, hashed: Hashed) -> Result<(), I::Error> {
+        let is_in_work = self.work.is_touching(path) || self.local.is_unread(path);
+        let entry = self.entry(path)?;
+        let Some(Content::File { content, level, .. }) =
+            entry.present().filter(|_| !is_in_work).map(|disk| &disk.record.content)
+        else {
+            return Ok(());
+        };
+        // In other blocks the same bytes have another name.
+        if *content == hashed.content || *level != hashed.level {
+            return Ok(());
+        }
+        self.take_hashed(path, hashed, None)
+    }
+
+    pub(crate) fn report_suspect(&mut self, path: &RelPath) {
+        let message = "its content changed, but nothing is seen to have written to it: the disk \
+            may be failing; it is not passed on until you restore or keep it"
+            .to_owned();
+        self.report(Problem { path: path.to_string(), code: ProblemCode::Corrupt, message });
     }
 
     fn not_hashed(&mut self, path: RelPath, error: HashError) {

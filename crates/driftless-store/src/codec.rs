@@ -34,6 +34,7 @@ const IS_IGNORED: u8 = 4;
 /// One head, as nearly every path has: the count is left out.
 const ONE_HEAD: u8 = 8;
 const HAS_LANDING: u8 = 16;
+const IS_SUSPECT: u8 = 32;
 
 const KIND: u8 = 3;
 const TOMBSTONE: u8 = 0;
@@ -75,6 +76,7 @@ pub(crate) fn encode(entry: &Entry, names: &Names, out: &mut Vec<u8>) {
             | flag(entry.is_local(), IS_LOCAL)
             | flag(entry.ignored, IS_IGNORED)
             | flag(entry.landing.is_some(), HAS_LANDING)
+            | flag(entry.suspect, IS_SUSPECT)
             | flag(entry.heads.len() == 1, ONE_HEAD),
     );
     if entry.heads.len() != 1 {
@@ -134,7 +136,8 @@ pub(crate) fn decode(bytes: &[u8], names: &Names, sequence: Sequence) -> Result<
     let landing =
         (flags & HAS_LANDING != 0).then(|| decode_record(&mut reader, names)).transpose()?;
     reader.end()?;
-    Ok(Entry { heads, disk, landing, ignored: flags & IS_IGNORED != 0, sequence })
+    let (suspect, ignored) = (flags & IS_SUSPECT != 0, flags & IS_IGNORED != 0);
+    Ok(Entry { heads, disk, landing, suspect, ignored, sequence })
 }
 
 fn encode_record(writer: &mut Writer<'_>, record: &FileRecord, names: &Names) {

@@ -147,8 +147,7 @@ impl Device {
 
     /// Starts the daemon; what it said when it does not come to serve.
     pub(crate) fn try_start(&mut self) -> Result<(), String> {
-        let command =
-            self.command(&["daemon", "--listen", &self.address, "--no-discovery"], None);
+        let command = self.command(&["daemon", "--listen", &self.address, "--no-discovery"], None);
         let said = self.launch(command);
         if said.is_err() {
             self.kill();

@@ -3,8 +3,9 @@
 use driftless_control::Method;
 use driftless_control::api::{
     ChangeAction, Confirmed, FolderAccept, FolderAdd, FolderChanges, FolderConfirm, FolderDecline,
-    FolderList, FolderMode, FolderOffers, FolderOverride, FolderPause, FolderRemove, FolderRescan,
-    FolderResume, FolderRevert, FolderShare, FolderUnshare, FolderView, LocalChange, OfferView,
+    FolderKeep, FolderList, FolderMode, FolderOffers, FolderOverride, FolderPause, FolderRemove,
+    FolderRescan, FolderResume, FolderRevert, FolderScrub, FolderShare, FolderUnshare, FolderView,
+    LocalChange, OfferView, Scrubbed,
 };
 
 use crate::args::{self, Folder};
@@ -72,12 +73,30 @@ pub(super) async fn run(session: &Session, command: Folder) -> Result<(), Failur
                 columns(&changes.iter().map(change_row).collect::<Vec<_>>(), "")
             })
         }
-        Folder::Revert { folder } => {
-            let reverted = session.call(FolderRevert { folder: folder_word(&folder)? }).await?;
+        Folder::Keep { folder, paths } => {
+            quietly(session, FolderKeep { folder: folder_word(&folder)?, paths }).await
+        }
+        Folder::Scrub { folder } => {
+            let scrubbed = session.call(FolderScrub { folder: folder_word(&folder)? }).await?;
+            output.print(&scrubbed, scrub_text)
+        }
+        Folder::Revert { folder, paths } => {
+            let folder = folder_word(&folder)?;
+            let reverted = session.call(FolderRevert { folder, paths }).await?;
             output
                 .print(&reverted, |reverted| format!("undid {}", plural(reverted.files, "change")))
         }
     }
+}
+
+fn scrub_text(scrubbed: &Scrubbed) -> String {
+    let read = format!("read {} ({})", plural(scrubbed.files, "file"), size(scrubbed.bytes));
+    if scrubbed.corrupt.is_empty() {
+        return format!("{read}; all are what they should be");
+    }
+    let corrupt: String =
+        scrubbed.corrupt.iter().map(|path| format!("\n  {}", safe(path))).collect();
+    format!("{read}; corrupt, and not passed on until you revert or keep them:{corrupt}")
 }
 
 /// Calls a method whose reply only programs want to read.

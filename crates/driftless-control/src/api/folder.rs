@@ -222,12 +222,48 @@ pub struct LocalChange {
     pub size: u64,
 }
 
-/// Undoes what was changed here in a receive-only folder; the changed files go to history.
+/// Undoes what was changed here in a receive-only folder, and what changed in
+/// any without a trace; the changed files go to history.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(deny_unknown_fields)]
 pub struct FolderRevert {
     /// Which one.
     pub folder: String,
+    /// Only these paths below its root; none means all.
+    #[serde(default)]
+    pub paths: Vec<String>,
+}
+
+/// Takes files that changed without a trace for what they should be.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct FolderKeep {
+    /// Which one.
+    pub folder: String,
+    /// Only these paths below its root; none means all.
+    #[serde(default)]
+    pub paths: Vec<String>,
+}
+
+/// Reads every file again, to find what changed without a trace. The reply
+/// comes when all are read.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct FolderScrub {
+    /// Which one.
+    pub folder: String,
+}
+
+/// What was read again.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Scrubbed {
+    /// How many files.
+    pub files: u64,
+    /// How many bytes.
+    pub bytes: u64,
+    /// The files, at most the first 1,000, that changed without a trace, those
+    /// found earlier included.
+    pub corrupt: Vec<String>,
 }
 
 /// How much was undone.

@@ -5,8 +5,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use driftless_control::api::{
-    ChangeAction, Confirmed, Done, FolderAccept, FolderAdd, FolderDecline, FolderOverride,
-    FolderShare, FolderUnshare, FolderView, LocalChange, OfferView, Reverted,
+    ChangeAction, Confirmed, Done, FolderAccept, FolderAdd, FolderDecline, FolderKeep,
+    FolderOverride, FolderRevert, FolderShare, FolderUnshare, FolderView, LocalChange, OfferView,
+    Reverted, Scrubbed,
 };
 use driftless_control::{ApiError, ErrorCode};
 use driftless_core::index::Flag;
@@ -17,6 +18,7 @@ use tokio::time::timeout;
 use super::failure::{because, failed, not_found, refused};
 use super::{Outcome, ask, blocking, edit, find_folder, running};
 use crate::config::{FolderConfig, FolderMode, provision, sanitize_name};
+use crate::folder::scrub::{self, Pace};
 use crate::folder::{Message, Phase};
 use crate::hub::Hub;
 use crate::views;
@@ -26,6 +28,9 @@ const OPENING: Duration = Duration::from_secs(10);
 
 /// The most local changes that are listed.
 const MAX_CHANGES: usize = 20_000;
+
+/// The most corrupt files that are listed.
+const MAX_CORRUPT: usize = 1000;
 
 /// How many entries are looked at in one go.
 const PAGE: usize = 1024;
@@ -245,14 +250,46 @@ fn change(path: &RelPath, entry: &Entry) -> LocalChange {
     LocalChange { path: path.to_string(), action, size }
 }
 
-pub(super) async fn revert(hub: &Hub, query: &str) -> Outcome<Reverted> {
-    let folder = find_folder(hub, query)?;
-    if folder.mode != FolderMode::ReceiveOnly {
+pub(super) async fn revert(hub: &Hub, request: &FolderRevert) -> Outcome<Reverted> {
+    let folder = find_folder(hub, &request.folder)?;
+    let (shared, _) = running(hub, &folder)?;
+    let changed =
+        ask(hub, &folder, |asked| Ok(asked.engine.index().totals().local_changes)).await?;
+    if changed == 0 && folder.mode != FolderMode::ReceiveOnly {
         let message = format!("{} is {}: what is changed here goes out", folder.label, folder.mode);
         return Err(refused(message).with_hint("only a receive-only folder can be reverted"));
     }
-    let (shared, _) = running(hub, &folder)?;
-    let files = ask(hub, &folder, |asked| Ok(asked.engine.index().totals().local_changes)).await?;
-    shared.inputs(vec![Input::Revert(Vec::new())]).await;
+    let paths = paths(&request.paths)?;
+    let files = if paths.is_empty() { changed } else { paths.len() as u64 };
+    shared.inputs(vec![Input::Revert(paths)]).await;
     Ok(Reverted { files })
+}
+
+pub(super) async fn keep(hub: &Hub, request: &FolderKeep) -> Outcome<Done> {
+    let folder = find_folder(hub, &request.folder)?;
+    let (shared, _) = running(hub, &folder)?;
+    shared.inputs(vec![Input::Keep(paths(&request.paths)?)]).await;
+    Ok(Done {})
+}
+
+fn paths(texts: &[String]) -> Outcome<Vec<RelPath>> {
+    let parse = |text: &String| {
+        RelPath::parse(text).map_err(|error| refused(format!("{text:?} is no path: {error}")))
+    };
+    texts.iter().map(parse).collect()
+}
+
+/// Reads every file again, and says which changed without a trace.
+pub(super) async fn scrub(hub: &Hub, query: &str) -> Outcome<Scrubbed> {
+    let folder = find_folder(hub, query)?;
+    let (shared, _) = running(hub, &folder)?;
+    let Some(done) = scrub::run(&shared, Pace::Full).await else {
+        return Err(failed(format!("{} was closed meanwhile", folder.label)));
+    };
+    let corrupt = ask(hub, &folder, |asked| {
+        let local = asked.engine.index().flagged(Flag::Local, None, MAX_CHANGES)?;
+        let suspects = local.into_iter().filter(|(_, entry)| entry.suspect);
+        Ok(suspects.map(|(path, _)| path.to_string()).take(MAX_CORRUPT).collect())
+    });
+    Ok(Scrubbed { files: done.files, bytes: done.bytes, corrupt: corrupt.await? })
 }

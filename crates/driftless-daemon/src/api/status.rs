@@ -167,7 +167,6 @@ mod tests {
         let mut view = View {
             phase: Phase::Open(1),
             status: None,
-            introduced: true,
             scanning: false,
             scans_begun: 1,
             scans_ended: 1,

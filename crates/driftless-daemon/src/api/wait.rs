@@ -282,7 +282,6 @@ mod tests {
             view: View {
                 phase: Phase::Open(1),
                 status: None,
-                introduced: true,
                 scanning: false,
                 scans_begun: 2,
                 scans_ended: 2,

@@ -10,7 +10,8 @@ use driftless_core::{DeviceId, FolderId};
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, Value};
 
 use super::settings::{
-    DEFAULT_RESCAN, DeviceConfig, FolderConfig, FolderMode, History, sanitize_name,
+    DEFAULT_RESCAN, DEFAULT_SCRUB_DAYS, DeviceConfig, FolderConfig, FolderMode, History,
+    sanitize_name, scrub_every,
 };
 use super::{Config, ConfigError, Kind, LookupError, parse};
 
@@ -52,6 +53,7 @@ impl FolderConfig {
             history: History::default(),
             mass_change: Some(Brake::default()),
             rescan: Some(DEFAULT_RESCAN),
+            scrub: scrub_every(DEFAULT_SCRUB_DAYS),
         }
     }
 }
@@ -340,6 +342,10 @@ fn folder_table(folder: &FolderConfig, path: &str) -> Table {
     if folder.rescan != Some(DEFAULT_RESCAN) {
         let seconds = folder.rescan.map_or(0, |rescan| rescan.as_secs());
         put(&mut table, "rescan_s", i64::try_from(seconds).unwrap_or(i64::MAX).into());
+    }
+    if folder.scrub != scrub_every(DEFAULT_SCRUB_DAYS) {
+        let days = folder.scrub.map_or(0, |every| every.as_secs() / 86_400);
+        put(&mut table, "scrub_days", i64::try_from(days).unwrap_or(i64::MAX).into());
     }
     if folder.history != History::default() {
         put(&mut table, "history", history_value(&folder.history));

@@ -16,13 +16,23 @@ use toml_edit::Document;
 use super::section::{Flaw, Placed, Section, line_of};
 use super::settings::{
     DeviceConfig, FolderConfig, FolderMode, History, Limits, MAX_DEVICES_PER_FOLDER, Settings,
-    ThisDevice, name_problem,
+    ThisDevice, name_problem, scrub_every,
 };
 
 const FILE_KEYS: &[&str] = &["name", "listen", "discovery", "device", "folder", "limits"];
 const DEVICE_KEYS: &[&str] = &["id", "name", "addresses", "paused"];
-const FOLDER_KEYS: &[&str] =
-    &["id", "label", "path", "mode", "devices", "paused", "history", "mass_change", "rescan_s"];
+const FOLDER_KEYS: &[&str] = &[
+    "id",
+    "label",
+    "path",
+    "mode",
+    "devices",
+    "paused",
+    "history",
+    "mass_change",
+    "rescan_s",
+    "scrub_days",
+];
 const HISTORY_KEYS: &[&str] = &["enabled", "days", "max_bytes"];
 const MASS_CHANGE_KEYS: &[&str] = &["at_least", "percent", "at_most"];
 const LIMIT_KEYS: &[&str] = &["send_bytes_per_s", "receive_bytes_per_s"];
@@ -177,6 +187,9 @@ fn folder(
     folder.mass_change = mass_change(section)?;
     if let Some(seconds) = section.number("rescan_s", 0..=YEAR_S)? {
         folder.rescan = (seconds > 0).then(|| Duration::from_secs(seconds.into()));
+    }
+    if let Some(days) = section.number("scrub_days", 0..=YEAR_S / 86_400)? {
+        folder.scrub = scrub_every(days);
     }
     Ok(folder)
 }

@@ -74,6 +74,9 @@ pub struct FolderConfig {
     pub mass_change: Option<Brake>,
     /// The time between two full scans; `None` scans only at start and on request.
     pub rescan: Option<Duration>,
+    /// The time between two readings of all files, to find what a disk let
+    /// rot; `None` reads only on request.
+    pub scrub: Option<Duration>,
 }
 
 /// Which way changes of a folder go.
@@ -141,6 +144,14 @@ pub struct Limits {
 
 /// The time between two full scans where the configuration does not say.
 pub(super) const DEFAULT_RESCAN: Duration = Duration::from_secs(3600);
+
+/// The days between two readings of all files where the configuration does not say.
+pub(super) const DEFAULT_SCRUB_DAYS: u32 = 30;
+
+/// `days` as the configuration means them; 0 is never.
+pub(super) fn scrub_every(days: u32) -> Option<Duration> {
+    (days > 0).then(|| Duration::from_secs(u64::from(days) * 86_400))
+}
 
 /// Makes a name that the configuration accepts out of any text.
 ///

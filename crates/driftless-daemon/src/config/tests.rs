@@ -1,6 +1,7 @@
 //! Configurations as people write them, right and wrong.
 
 use std::fs;
+use std::time::Duration;
 
 use driftless_core::brake::Brake;
 use driftless_core::{DeviceId, FolderId};
@@ -184,6 +185,7 @@ fn every_key_is_read() {
         mode = "receive-only"
         devices = ["ONE"]
         rescan_s = 0
+        scrub_days = 0
         mass_change = { percent = 10 }
         [folder.history]
         days = 7
@@ -208,6 +210,7 @@ fn every_key_is_read() {
             mode: FolderMode::ReceiveOnly,
             devices: vec![device_id(1)],
             rescan: None,
+            scrub: None,
             mass_change: Some(Brake { percent: 10, ..Brake::default() }),
             history: History { enabled: true, days: 7, max_bytes: Some(1 << 30) },
             ..FolderConfig::new(folder_id("photos"), "/data/photos".into())
@@ -287,6 +290,7 @@ fn what_is_added_reads_back_and_what_is_removed_is_gone() {
         history: History { enabled: false, days: 9, max_bytes: Some(77) },
         mass_change: None,
         rescan: None,
+        scrub: Some(Duration::from_secs(9 * 86_400)),
         ..FolderConfig::new(folder_id("photos"), "/data/my \"photos\"".into())
     };
     let one = DeviceConfig {

@@ -16,10 +16,12 @@ use driftless_fs::{Ignore, Root, WatchEvent, Watcher};
 use driftless_proto::{Message as Said, Received};
 use driftless_store::{IndexError, SqliteIndex};
 use tokio::sync::{mpsc, watch};
+use tokio::task::JoinSet;
 
 use super::disk::{DiskWorker, Job};
 use super::open::{self, Opened};
 use super::scanner::{Gate, Scanner};
+use super::scrub::{self, Pace};
 use super::{Asked, Message, Phase, Shared, View, members_of};
 use crate::clock::now_ms;
 use crate::config::{FolderConfig, FolderMode};
@@ -45,12 +47,12 @@ const BLIND_RESCAN_MS: u64 = 60_000;
 /// How many of the watcher's reports wait.
 const WATCH_EVENTS: usize = 64;
 
-/// After how long a folder that is still being read is introduced to devices
-/// all the same, in milliseconds.
-const INTRODUCE_MS: u64 = 10_000;
-
 /// How often history is thinned out, in milliseconds.
 const EXPIRE_MS: u64 = 3_600_000;
+
+/// When it is first asked, after opening, whether files are to be read again,
+/// and how often from then on, in milliseconds.
+const SCRUB_MS: u64 = 1_800_000;
 
 pub(super) struct Actor {
     hub: Arc<Hub>,
@@ -61,9 +63,9 @@ pub(super) struct Actor {
     open: Option<Open>,
     openings: u64,
     retry_at_ms: Option<u64>,
-    introduce_at_ms: u64,
     rescan_at_ms: u64,
     expire_at_ms: u64,
+    scrub_at_ms: u64,
 }
 
 /// What an open folder consists of.
@@ -76,6 +78,8 @@ struct Open {
     watcher: Option<Watcher>,
     fetches: mpsc::Sender<FetchJob>,
     rules_touched: bool,
+    /// The reading again of all files, while it goes on.
+    scrub: JoinSet<()>,
 }
 
 impl Actor {
@@ -96,9 +100,9 @@ impl Actor {
             open: None,
             openings,
             retry_at_ms,
-            introduce_at_ms: 0,
             rescan_at_ms: 0,
             expire_at_ms: 0,
+            scrub_at_ms: 0,
         }
     }
 
@@ -192,7 +196,17 @@ impl Actor {
             root.clone(),
         );
         let engine = Engine::new(index, config);
-        Ok(Open { engine, root, disk, scanner, gate, watcher: None, fetches, rules_touched: false })
+        Ok(Open {
+            engine,
+            root,
+            disk,
+            scanner,
+            gate,
+            watcher: None,
+            fetches,
+            rules_touched: false,
+            scrub: JoinSet::new(),
+        })
     }
 
     /// The first things that an open folder does.
@@ -204,11 +218,10 @@ impl Actor {
             Vec::new()
         });
         open.scanner.request(None);
+        self.scrub_at_ms = now_ms().saturating_add(SCRUB_MS);
         let number = self.openings;
-        self.introduce_at_ms = now_ms().saturating_add(INTRODUCE_MS);
         self.view.send_modify(|view| {
             view.phase = Phase::Open(number);
-            view.introduced = false;
             view.watch_problem = None;
         });
         let members = members_of(&self.config, self.hub.device);
@@ -468,7 +481,28 @@ impl Actor {
             self.expire_at_ms = now + EXPIRE_MS;
             self.expire_history();
         }
+        if now >= self.scrub_at_ms || self.scrub_at_ms > now.saturating_add(SCRUB_MS) {
+            self.scrub_at_ms = now + SCRUB_MS;
+            self.scrub_if_due();
+        }
         inputs.push(Input::Tick);
+    }
+
+    fn scrub_if_due(&mut self) {
+        let Some(open) = self.open.as_mut() else { return };
+        while open.scrub.try_join_next().is_some() {}
+        let mut asked =
+            Asked { engine: &mut open.engine, root: &open.root, inputs: Vec::new(), failed: None };
+        let is_due = self.config.scrub.is_some_and(|every| scrub::is_due(&mut asked, every));
+        if is_due && open.scrub.is_empty() {
+            let shared = Arc::clone(&self.shared);
+            let reading = async move {
+                if let Some(done) = scrub::run(&shared, Pace::Gentle).await {
+                    tracing::info!(done.files, done.bytes, "read all files again");
+                }
+            };
+            open.scrub.spawn_on(reading, &self.runtime);
+        }
     }
 
     fn expire_history(&self) {
@@ -518,21 +552,14 @@ impl Actor {
             view.phase = Phase::Open(number);
         });
         self.hub.folder_state(&self.config.id);
-        let is_known = self.view.borrow().scans_ended > 0 && !scanning;
-        if !self.view.borrow().introduced && (is_known || now_ms() >= self.introduce_at_ms) {
-            self.view.send_modify(|view| view.introduced = true);
-            self.hub.folders_changed();
-        }
     }
 
     /// Says when the folder next wants a tick, so that an idle one sleeps.
     fn schedule_tick(&self) {
         let at = match &self.open {
             None => self.retry_at_ms.unwrap_or(u64::MAX),
-            Some(open) if open.engine.wants_tick() || !self.view.borrow().introduced => {
-                now_ms() + RETRY_MS
-            }
-            Some(_) => self.rescan_at_ms.min(self.expire_at_ms),
+            Some(open) if open.engine.wants_tick() => now_ms() + RETRY_MS,
+            Some(_) => self.rescan_at_ms.min(self.expire_at_ms).min(self.scrub_at_ms),
         };
         self.shared.tick_at_ms.store(at, Ordering::Relaxed);
     }

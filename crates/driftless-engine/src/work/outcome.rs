@@ -15,6 +15,12 @@ use crate::io::{Effect, FetchError, Fetched};
 /// what other devices are expected to do about it, in milliseconds.
 const PATIENCE_MS: u64 = 30_000;
 
+/// Whether the device in `slot` says that it has something live at a path.
+fn is_said_to_be_there(entry: &Entry, slot: Slot) -> bool {
+    let live = |head: &&Head| !head.record.content.is_tombstone();
+    entry.heads.iter().filter(live).any(|head| head.holders.contains(slot))
+}
+
 impl<I: Index> Engine<I> {
     pub(crate) fn fetched(
         &mut self,
@@ -154,6 +160,7 @@ impl<I: Index> Engine<I> {
         let mut after = before.clone();
         let was_there = before.present().is_some();
         after.landing = None;
+        after.suspect = false;
         after.disk = stat.map(|stat| OnDisk { record: record.clone(), stat, local: false });
         if !matches!(step, Step::Touch { .. }) {
             self.publish_synced(path, was_there, &record);
@@ -223,22 +230,17 @@ impl<I: Index> Engine<I> {
             return Ok(false);
         };
         let Some(shown) = entry.heads.shown() else { return Ok(false) };
-        // Whoever put something else in the place of a directory, and has it
-        // there, has deleted what it knew inside, and tells of that too. If it
-        // never does, it may have lost its index in between.
+        // Whoever deleted a directory, or put something else in its place, has
+        // deleted what it knew inside, and tells of that too. If it never
+        // does, it may have lost its index in between.
         let is_replacer = |(slot, device): &(Slot, DeviceId)| {
             *device == shown.record.device && shown.holders.contains(*slot)
         };
-        let replacer = match &shown.record.content {
-            Content::Tombstone { .. } => None,
-            _ => self.index.devices().into_iter().find(is_replacer),
-        };
+        let replacer = self.index.devices().into_iter().find(is_replacer);
         let has_waited = self.has_waited(path);
         let replacer = replacer.filter(|_| !has_waited);
         let is_unknown_to_replacer = |inside: &Entry| {
-            replacer.is_none_or(|(slot, _)| {
-                !inside.heads.iter().any(|head| head.holders.contains(slot))
-            })
+            replacer.is_none_or(|(slot, _)| !is_said_to_be_there(inside, slot))
         };
         let keeps = |inside: &Entry| {
             inside.present().is_some() && !inside.ignored && is_unknown_to_replacer(inside)
@@ -298,6 +300,9 @@ impl<I: Index> Engine<I> {
         if before.shown().is_some_and(is_directory) || before.ignored || before.is_local() {
             return Ok(());
         }
+        if self.is_known_to_deleter(&entry, &before) && !self.has_waited(path) {
+            return Ok(());
+        }
         // An edit of nothing: a file that is there stays a head beside it.
         let nothing = Entry { disk: None, ..before.clone() };
         let content = Content::Directory { mode: REVIVED_MODE };
@@ -305,6 +310,16 @@ impl<I: Index> Engine<I> {
         let mut after = before.clone();
         after.heads.learn(Head { record, holders: HolderSet::default() });
         self.store(&parent, &before, after)
+    }
+
+    /// Whether the device that deleted `parent` still says that it has what is
+    /// in it, and so has more to tell.
+    fn is_known_to_deleter(&self, inside: &Entry, parent: &Entry) -> bool {
+        let Some(shown) = parent.shown() else { return false };
+        let devices = self.index.devices().into_iter();
+        devices
+            .filter(|(_, device)| *device == shown.device)
+            .any(|(slot, _)| is_said_to_be_there(inside, slot))
     }
 
     /// Deletes a directory that was to be brought back and never was.

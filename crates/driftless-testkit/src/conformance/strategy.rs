@@ -132,8 +132,8 @@ pub fn entry() -> impl Strategy<Value = Entry> {
     let disk =
         option::of((any::<bool>(), record(), stat(), any::<bool>(), proptest::bool::weighted(0.1)));
     let landing = option::weighted(0.1, record());
-    let ignored = proptest::bool::weighted(0.1);
-    (heads, disk, landing, ignored).prop_map(|(heads, disk, landing, ignored)| {
+    let flags = (proptest::bool::weighted(0.1), proptest::bool::weighted(0.1));
+    (heads, disk, landing, flags).prop_map(|(heads, disk, landing, (suspect, ignored))| {
         let heads = Heads::from_heads(
             heads
                 .into_iter()
@@ -149,7 +149,7 @@ pub fn entry() -> impl Strategy<Value = Entry> {
             }
             OnDisk { record, stat, local }
         });
-        Entry { heads, disk, landing, ignored, sequence: Sequence(0) }
+        Entry { heads, disk, landing, suspect, ignored, sequence: Sequence(0) }
     })
 }
 

@@ -490,6 +490,16 @@ export type FolderDecline = {
  */
 folder: string, };
 
+export type FolderKeep = {
+/**
+ * Which one.
+ */
+folder: string,
+/**
+ * Only these paths below its root; none means all.
+ */
+paths: Array<string>, };
+
 export type FolderList = Record<symbol, never>;
 
 export type FolderMember = {
@@ -537,6 +547,16 @@ export type FolderResume = {
 folder: string, };
 
 export type FolderRevert = {
+/**
+ * Which one.
+ */
+folder: string,
+/**
+ * Only these paths below its root; none means all.
+ */
+paths: Array<string>, };
+
+export type FolderScrub = {
 /**
  * Which one.
  */
@@ -934,6 +954,21 @@ export type Reverted = {
  */
 files: number, };
 
+export type Scrubbed = {
+/**
+ * How many files.
+ */
+files: number,
+/**
+ * How many bytes.
+ */
+bytes: number,
+/**
+ * The files, at most the first 1,000, that changed without a trace, those
+ * found earlier included.
+ */
+corrupt: Array<string>, };
+
 export type Shutdown = Record<symbol, never>;
 
 export type Snapshot = {
@@ -1046,6 +1081,8 @@ export interface Methods {
   "folder.override": { params: FolderOverride; reply: Done };
   "folder.changes": { params: FolderChanges; reply: Array<LocalChange> };
   "folder.revert": { params: FolderRevert; reply: Reverted };
+  "folder.keep": { params: FolderKeep; reply: Done };
+  "folder.scrub": { params: FolderScrub; reply: Scrubbed };
   "conflict.list": { params: ConflictList; reply: ConflictPage };
   "conflict.show": { params: ConflictShow; reply: Conflict };
   "conflict.resolve": { params: ConflictResolve; reply: Resolved };
