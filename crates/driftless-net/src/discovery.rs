@@ -135,10 +135,7 @@ impl Neighbourhood {
             }
             heard.addresses.sort_by_key(preference);
         } else if sightings.len() >= MAX_NEARBY {
-            // Known devices displace strangers, so a flood cannot hide them.
-            let stranger = sightings.iter().find(|(_, other)| other.device_of(&devices).is_none());
-            let Some(name) = stranger.map(|(name, _)| name.clone()).filter(|_| device.is_some())
-            else {
+            let Some(name) = least_missed(&sightings, &devices).filter(|_| device.is_some()) else {
                 return false;
             };
             sightings.remove(&name);
@@ -154,6 +151,20 @@ impl Neighbourhood {
     fn forget(&self, fullname: &str) -> bool {
         self.lock().remove(fullname).is_some()
     }
+}
+
+/// Whom to forget for a device of the list: a stranger, so that a flood cannot
+/// hide those that are known, or else one of those that show the tag of the same
+/// device, which anybody can who heard it (L6).
+fn least_missed(sightings: &BTreeMap<String, Sighting>, devices: &[DeviceId]) -> Option<String> {
+    let mut seen: BTreeMap<DeviceId, (usize, &String)> = BTreeMap::new();
+    for (name, sighting) in sightings {
+        match sighting.device_of(devices) {
+            None => return Some(name.clone()),
+            Some(device) => seen.entry(device).or_insert((0, name)).0 += 1,
+        }
+    }
+    seen.into_values().max_by_key(|(count, _)| *count).map(|(_, name)| name.clone())
 }
 
 impl Sighting {
@@ -369,5 +380,24 @@ mod tests {
         let list = neighbourhood.list(&Registry::new(DeviceId::from_bytes([0; 32])));
         let names: Vec<_> = list.iter().map(|nearby| nearby.name.as_deref()).collect();
         assert_eq!(names, [None, Some("ada")]);
+    }
+
+    /// L6: the tag of a device is there for all to hear, and to show as their own.
+    #[test]
+    fn l6_a_flood_under_one_devices_tag_hides_no_other_device() {
+        let devices = [DeviceId::from_bytes([1; 32]), DeviceId::from_bytes([2; 32])];
+        let sighting = |device| {
+            let nonce = [7; NONCE_BYTES];
+            let addresses = vec!["10.0.0.1:22100".parse().unwrap()];
+            Sighting { nonce, tag: recognition::tag(device, &nonce), name: None, addresses }
+        };
+        let mut sightings = BTreeMap::from([("0".to_owned(), sighting(devices[1]))]);
+        for number in 0..MAX_NEARBY {
+            sightings.insert(format!("flood {number}"), sighting(devices[0]));
+        }
+        let forgotten = least_missed(&sightings, &devices).unwrap();
+        assert!(forgotten.starts_with("flood"), "{forgotten}");
+        sightings.insert("stranger".into(), sighting(DeviceId::from_bytes([3; 32])));
+        assert_eq!(least_missed(&sightings, &devices).as_deref(), Some("stranger"));
     }
 }

@@ -5,6 +5,7 @@
 mod connections;
 mod device;
 mod discovery;
+mod floods;
 mod outsider;
 mod pairing;
 mod trust;

@@ -144,6 +144,12 @@ impl Hello {
         &self,
         to: SocketAddr,
     ) -> Result<quinn::Connection, quinn::ConnectionError> {
+        let endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
+        endpoint.connect_with(self.config(), to, &self.server_name).unwrap().await
+    }
+
+    /// What it dials with: willing to send data before the handshake has ended.
+    pub(crate) fn config(&self) -> quinn::ClientConfig {
         let builder =
             rustls::ClientConfig::builder_with_provider(Arc::new(ring::default_provider()))
                 .with_protocol_versions(&[&TLS13])
@@ -158,9 +164,8 @@ impl Hello {
             None => builder.with_no_client_auth(),
         };
         tls.alpn_protocols.clone_from(&self.alpn);
-        let config = quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()));
-        let endpoint = quinn::Endpoint::client("127.0.0.1:0".parse().unwrap()).unwrap();
-        endpoint.connect_with(config, to, &self.server_name).unwrap().await
+        tls.enable_early_data = true;
+        quinn::ClientConfig::new(Arc::new(QuicClientConfig::try_from(tls).unwrap()))
     }
 
     /// Dials and waits until the other side has turned it away.
