@@ -189,7 +189,10 @@ fn check_decision(
         let is_decided = |side: &FileRecord| {
             side.content.file().is_some_and(|(content, _)| edit.previous != Some(content))
                 && !side.content.is_same_data(&edit.content)
-                && base.is_none_or(|base| !base.version.includes(&side.version))
+                && base.is_none_or(|base| {
+                    !base.version.includes(&side.version)
+                        && !base.content.is_same_data(&side.content)
+                })
                 && edit.version.includes(&side.version)
         };
         if before.heads.iter().any(|head| is_decided(&head.record)) {
