@@ -8,6 +8,7 @@
 mod contents;
 mod evil;
 mod floods;
+mod lan;
 mod races;
 mod raw;
 mod scene;

@@ -11,7 +11,7 @@ use super::evil::Evil;
 use crate::harness::{Device, SOON, Scratch, Tree, check, connected, introduce, until};
 
 /// A daemon's memory may grow by so much during an attack, in KiB.
-pub(crate) const MAY_GROW_KIB: u64 = 96 << 10;
+const MAY_GROW_KIB: u64 = 96 << 10;
 
 /// Two honest devices that share `notes` with each other and an evil one.
 pub(crate) struct Scene {
@@ -95,6 +95,7 @@ impl Scene {
         let kept = fs::read_to_string(self.ada.path("notes").join("kept.txt"));
         assert_eq!(kept.unwrap(), "as it was");
         let grew = self.grew_kib();
+        eprintln!("ada's memory grew by {grew} KiB");
         assert!(grew < may_grow_kib, "ada's memory grew by {grew} KiB");
     }
 
