@@ -11,7 +11,7 @@ use super::evil::Evil;
 use crate::harness::{Device, SOON, Scratch, Tree, check, connected, introduce, until};
 
 /// A daemon's memory may grow by so much during an attack, in KiB.
-const MAY_GROW_KIB: u64 = 96 << 10;
+const MAY_GROW_KIB: u64 = 128 << 10;
 
 /// Two honest devices that share `notes` with each other and an evil one.
 pub(crate) struct Scene {
