@@ -69,6 +69,9 @@ impl<I: Index> Engine<I> {
         let mut cursor = self.index.cursor(slot)?;
         let own = self.index.identity().epoch;
         let seen = state.seen.filter(|seen| seen.epoch == own);
+        // It was removed, and remembers what may have been forgotten without it.
+        let is_back =
+            cursor.epoch.is_none() && seen.is_some_and(|seen| seen.sequence > Sequence(0));
         if cursor.epoch == Some(state.epoch) {
             if seen.map_or(Sequence(0), |seen| seen.sequence) < cursor.acknowledged {
                 // Its index was rolled back, which it notices by what it is
@@ -84,7 +87,9 @@ impl<I: Index> Engine<I> {
         }
         let was_rolled_back =
             |seen: Seen| seen.sequence > cursor.sent || state.acknowledged > cursor.heard;
-        if seen.is_some_and(was_rolled_back) && !is(Sabotage::OverlookRollback) {
+        let was_rolled_back =
+            seen.is_some_and(was_rolled_back) && !is(Sabotage::OverlookRollback);
+        if is_back || was_rolled_back {
             // The device remembers what this index has said, or acknowledged,
             // and it does not, even if it has assigned as many sequences since.
             self.index.set_cursor(slot, cursor)?;
@@ -162,16 +167,16 @@ impl<I: Index> Engine<I> {
         self.store(path, &before, after)
     }
 
-    /// Takes note of who shares the folder. What a device said no longer counts
-    /// once it does not: deletions that it never heard of are forgotten without
-    /// it, so that it has to say all anew if it comes back.
+    /// Takes note of who shares the folder. What a device said, and was told,
+    /// no longer counts once it does not: deletions that it never heard of are
+    /// forgotten without it. If it comes back it meets a new epoch.
     pub(crate) fn members_are(&mut self, members: BTreeSet<DeviceId>) -> Result<(), I::Error> {
         for (slot, device) in self.index.devices() {
             let cursor = self.index.cursor(slot)?;
-            if members.contains(&device) || cursor.received == Sequence(0) {
+            if members.contains(&device) || cursor.epoch.is_none() {
                 continue;
             }
-            self.index.set_cursor(slot, Cursor { received: Sequence(0), ..cursor })?;
+            self.index.set_cursor(slot, Cursor { sent: cursor.sent, ..Cursor::default() })?;
             self.index.clear_holder(slot)?;
             // What is in flight follows on what no longer counts.
             self.links.clear();
