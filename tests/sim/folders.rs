@@ -65,12 +65,57 @@ fn a_device_that_was_removed_and_is_back_agrees_with_the_others() {
     world.remove(0, "gone");
     world.write(1, "kept", "3");
     for _ in 0..5 {
+        world.connect_all();
         world.scan(0);
         world.scan(1);
         world.wait(10_000);
     }
     assert_eq!(world.shows(1), "kept=3");
     assert_eq!(outcome(&mut world), "gone=1; kept=3");
+}
+
+/// I17, N9: nor does it wait for what the others have done away with.
+#[test]
+fn a_device_that_was_removed_needs_nothing_that_is_gone() {
+    let mut world = World::new(26, 2);
+    world.write(1, "a", "1");
+    while world.status(0).is_none_or(|status| status.totals.need_files == 0) {
+        world.wait(1);
+    }
+    world.expel(0, true);
+    world.remove(1, "a");
+    for _ in 0..5 {
+        world.scan(1);
+        world.wait(10_000);
+    }
+    assert_eq!(outcome(&mut world), "");
+}
+
+/// C17: a rule that comes and goes deletes nothing, and what is deleted while
+/// it covers it is not waited for.
+#[test]
+fn what_was_deleted_while_it_was_ignored_is_gone_or_back() {
+    let mut world = World::new(27, 2);
+    world.write(0, "a", "1");
+    settled(world.settle());
+    world.ignore(0, Some("a"));
+    world.remove(0, "a");
+    world.scan(0);
+    world.wait(60_000);
+    assert_eq!(world.shows(1), "a=1", "it is not deleted for the other");
+    assert_eq!(outcome(&mut world), "a=1");
+
+    let mut world = World::new(28, 2);
+    world.write(1, "e", "1");
+    while world.status(0).is_none_or(|status| status.totals.need_files == 0) {
+        world.wait(1);
+    }
+    world.part();
+    world.ignore(1, Some("e"));
+    world.remove(1, "e");
+    world.scan(1);
+    world.wait(60_000);
+    assert_eq!(outcome(&mut world), "");
 }
 
 /// H13

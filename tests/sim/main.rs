@@ -7,7 +7,9 @@
 mod concurrent;
 mod faults;
 mod folders;
+mod sqlite;
 mod sweep;
+mod troubles;
 
 use driftless_testkit::{Failure, World};
 

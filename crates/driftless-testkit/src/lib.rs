@@ -10,4 +10,6 @@ pub mod mem_index;
 pub mod world;
 
 pub use mem_index::{MemIndex, MemIndexError};
-pub use world::{Failure, Story, World, WorldIndex, length_of, run_random, run_random_on, settle};
+pub use world::{
+    Ailment, Failure, Story, World, WorldIndex, length_of, run_random, run_random_on, settle,
+};

@@ -23,8 +23,8 @@ const TEN_YEARS_MS: i64 = 10 * 365 * 86_400_000;
 pub fn length_of(seed: u64) -> usize {
     let mut random = Random::salted(seed, 0x1e06);
     match random.below(20) {
-        0..12 => 12 + random.index(30),
-        12..19 => 40 + random.index(50),
+        0..14 => 8 + random.index(24),
+        14..19 => 30 + random.index(40),
         _ => 90 + random.index(160),
     }
 }

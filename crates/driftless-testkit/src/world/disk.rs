@@ -119,8 +119,10 @@ pub(crate) struct Image {
 
 /// What is wrong with a disk.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
-pub(crate) enum Ailment {
+pub enum Ailment {
+    /// There is no room for anything more.
     Full,
+    /// Nothing can be changed.
     ReadOnly,
     /// Reads and syncs fail now and then.
     Failing,

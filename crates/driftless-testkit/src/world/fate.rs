@@ -91,7 +91,7 @@ impl<I: WorldIndex> World<I> {
         let this = &mut self.devices[device];
         this.sleeps_until_us = this.sleeps_until_us.min(self.now_us);
         for (number, scheduled) in std::mem::take(&mut this.asleep_events) {
-            self.ticks += usize::from(matches!(scheduled.event, Event::Tick));
+            self.idle += usize::from(scheduled.event.is_idle());
             self.queue.insert((self.now_us, number), scheduled);
         }
     }
@@ -101,7 +101,7 @@ impl<I: WorldIndex> World<I> {
     }
 
     /// Lets a device's disk be ill, or well again.
-    pub(crate) fn ail(&mut self, device: usize, ailment: Option<Ailment>) {
+    pub fn ail(&mut self, device: usize, ailment: Option<Ailment>) {
         self.note(format_args!("{device}'s disk: {ailment:?}"));
         self.devices[device].disk.ailment = ailment;
         if ailment.is_none() {
@@ -123,11 +123,14 @@ impl<I: WorldIndex> World<I> {
         }
     }
 
-    /// Takes a device out of everyone's list, or back into it.
+    /// Takes a device out of everyone's list, or back into it. Nothing where it
+    /// has an old index, of which the others could not tell it any more.
     pub fn expel(&mut self, device: usize, is_expelled: bool) {
-        if self.devices[device].is_expelled == is_expelled {
+        let this = &mut self.devices[device];
+        if this.is_expelled == is_expelled || this.rolled_back_to.is_some() {
             return;
         }
+        this.backup = None;
         self.note(format_args!("{device} is out: {is_expelled}"));
         self.devices[device].is_expelled = is_expelled;
         self.disconnect_all(device);
@@ -139,6 +142,7 @@ impl<I: WorldIndex> World<I> {
         }
         // Deletions that it has not heard of may be forgotten meanwhile.
         self.ledger.is_unsure = true;
+        self.ledger.was_removed = true;
     }
 
     /// Ends all that is wrong with a device, for good.
@@ -203,7 +207,7 @@ impl<I: WorldIndex> World<I> {
     /// Copies the index of a device, for [`World::restore_index`].
     pub fn back_up_index(&mut self, device: usize) {
         let this = &mut self.devices[device];
-        this.backup = Some(this.index().copied());
+        this.backup = (!this.is_expelled).then(|| this.index().copied());
     }
 
     /// Puts the copy of the index back (P9). Nothing without a copy.

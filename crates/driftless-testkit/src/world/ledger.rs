@@ -30,6 +30,8 @@ pub(crate) struct Ledger {
     touched: BTreeSet<RelPath>,
     /// Something happened since that may change any path.
     pub(crate) is_unsure: bool,
+    /// A device was removed, so that deletions may have been forgotten without it.
+    pub(crate) was_removed: bool,
     /// Paths that people ever changed on a device, itself.
     touched_on: BTreeSet<(usize, RelPath)>,
 }

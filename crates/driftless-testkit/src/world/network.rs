@@ -198,6 +198,8 @@ impl<I: WorldIndex> World<I> {
     }
 
     fn introduce(&mut self, from: usize, to: usize) {
+        // It sees what was said before it.
+        self.flush(from);
         let Some(engine) = &self.devices[from].engine else { return };
         match engine.introduction(&id_of(to), "simulated".into()) {
             Ok(state) => self.send(from, to, &Message::Folders(vec![state]), Vec::new()),

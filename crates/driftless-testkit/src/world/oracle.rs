@@ -33,12 +33,6 @@ impl<I: WorldIndex> World<I> {
         update.paths.iter().map(|path| claim(path, update.epoch.0)).collect()
     }
 
-    /// Checks what is so of each device at rest, whatever its mode.
-    pub(crate) fn check_each(&mut self) {
-        let problems = [self.check_indexes(), self.check_nothing_lost(), self.check_wholeness()];
-        self.report(problems);
-    }
-
     fn report<const N: usize>(&mut self, problems: [Result<(), String>; N]) {
         if let Some(problem) = problems.into_iter().find_map(Result::err) {
             let state = self.describe();

@@ -252,8 +252,8 @@ impl<I: WorldIndex> World<I> {
         if all_share {
             self.settle()?;
         } else {
-            self.rest()?;
-            self.check_each();
+            // What one takes back for itself may be tried for ever on another.
+            self.rest_awhile(3)?;
         }
         self.faults = true;
         self.verdict()

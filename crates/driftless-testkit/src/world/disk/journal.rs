@@ -39,12 +39,21 @@ struct Change {
     after: Option<ContentId>,
 }
 
+/// A file whose bytes are not durable.
+#[derive(Clone, Copy, Debug)]
+struct Unsynced {
+    inode: u64,
+    /// When they were written.
+    ctime_ns: i64,
+    /// It was driftless who wrote them.
+    is_ours: bool,
+}
+
 /// The changes since the last sync.
 #[derive(Default, Debug)]
 pub(super) struct Journal {
     changes: Vec<Change>,
-    /// Inodes whose bytes are not durable, and whether it was driftless who wrote them.
-    unsynced: Vec<(u64, bool)>,
+    unsynced: Vec<Unsynced>,
 }
 
 /// What a power cut took.
@@ -151,13 +160,14 @@ impl Disk {
     }
 
     /// Notes that the bytes of an inode were written and not synced.
-    pub(super) fn note_unsynced(&mut self, inode: u64, by_driftless: bool) {
-        self.journal.unsynced.push((inode, by_driftless));
+    pub(super) fn note_unsynced(&mut self, inode: u64, is_ours: bool) {
+        let ctime_ns = self.clock_ns + self.operations;
+        self.journal.unsynced.push(Unsynced { inode, ctime_ns, is_ours });
     }
 
     /// Whether the bytes of a file are durable.
     pub(super) fn is_synced(&self, node: &Node) -> bool {
-        !self.journal.unsynced.iter().any(|(inode, _)| *inode == node.inode)
+        !self.journal.unsynced.iter().any(|unsynced| unsynced.inode == node.inode)
     }
 
     /// Goes back to what a power cut leaves.
@@ -184,8 +194,8 @@ impl Disk {
                 }
             }
         }
-        for (inode, by_driftless) in std::mem::take(&mut self.journal.unsynced) {
-            self.tear(inode, by_driftless, random, &mut loss);
+        for unsynced in std::mem::take(&mut self.journal.unsynced) {
+            self.tear(unsynced, random, &mut loss);
         }
         self.ever_durable.extend(self.copies.keys().copied());
         loss.contents = before.into_iter().filter(|content| !self.has(*content)).collect();
@@ -193,8 +203,10 @@ impl Disk {
     }
 
     /// Some of the bytes of a file never reached the platter.
-    fn tear(&mut self, inode: u64, by_driftless: bool, random: &mut Random, loss: &mut Loss) {
-        let is_it = |node: &Node| node.inode == inode;
+    fn tear(&mut self, unsynced: Unsynced, random: &mut Random, loss: &mut Loss) {
+        let Unsynced { inode, ctime_ns, is_ours } = unsynced;
+        // Not where the old bytes are back.
+        let is_it = |node: &Node| node.inode == inode && node.ctime_ns >= ctime_ns;
         let Some(path) =
             self.now.tree.iter().find(|(_, node)| is_it(node)).map(|(path, _)| path.clone())
         else {
@@ -210,7 +222,7 @@ impl Disk {
         };
         node.kind = Kind::File(Blob::new(&bytes));
         self.set_node(&path, Some(node));
-        if by_driftless {
+        if is_ours {
             loss.broken.get_or_insert(path.clone());
         }
         loss.paths.push(path);
