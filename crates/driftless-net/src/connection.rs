@@ -101,10 +101,13 @@ pub enum CloseReason {
     /// The network failed.
     #[error("connection lost")]
     Lost,
+    /// Two computers use one device's key at the same time.
+    #[error("two computers use one identity")]
+    Cloned,
 }
 
 impl CloseReason {
-    const ALL: [Self; 11] = [
+    const ALL: [Self; 12] = [
         Self::Done,
         Self::ShuttingDown,
         Self::Removed,
@@ -116,6 +119,7 @@ impl CloseReason {
         Self::WrongCode,
         Self::NotPairing,
         Self::Lost,
+        Self::Cloned,
     ];
 
     pub(crate) const fn code(self) -> VarInt {
@@ -300,12 +304,18 @@ impl Connection {
 
     /// Waits for the end and tells its reason.
     pub async fn closed(&self) -> CloseReason {
+        self.end().await.0
+    }
+
+    /// Waits for the end; its reason, and whether the other device gave it.
+    pub(crate) async fn end(&self) -> (CloseReason, bool) {
         let error = self.0.link.closed().await;
         let said_here = match error {
             ConnectionError::LocallyClosed => *lock(&self.0.closed_as),
             _ => None,
         };
-        said_here.unwrap_or_else(|| CloseReason::from_error(&error))
+        let was_told = matches!(error, ConnectionError::ApplicationClosed(_));
+        (said_here.unwrap_or_else(|| CloseReason::from_error(&error)), was_told)
     }
 
     /// Whether the connection has ended.

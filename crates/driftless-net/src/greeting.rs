@@ -14,10 +14,14 @@ use tokio::time::{sleep, timeout};
 
 use crate::connection::{CloseReason, Connection};
 use crate::net::{NetEvent, Shared};
-use crate::registry::{Candidate, RunId};
+use crate::registry::Candidate;
+use crate::runs::RunId;
 
 /// How long a handshake, and a greeting after it, may take.
 pub(crate) const HANDSHAKE_DEADLINE: Duration = Duration::from_secs(5);
+
+/// How long a link may take to show that its other end lives.
+const LIFE_SIGN: Duration = Duration::from_secs(2);
 
 /// How long a connection that was replaced holds its place for its successor.
 const SUCCESSION: Duration = Duration::from_millis(500);
@@ -49,11 +53,16 @@ pub(crate) async fn establish(
                 GreetingError::TimedOut => CloseReason::Unresponsive,
                 GreetingError::Broken => CloseReason::Done,
             };
-            // Without effect if the other device closed the link.
+            // Asked first: what this device says becomes the reason that is known here.
+            let ended_as = link.close_reason();
             link.close(reason.code(), &[]);
-            return Err(match link.close_reason() {
+            return Err(match ended_as {
                 Some(error @ quinn::ConnectionError::ApplicationClosed(_)) => {
-                    GreetingError::Refused(CloseReason::from_error(&error))
+                    let reason = CloseReason::from_error(&error);
+                    if reason == CloseReason::Cloned {
+                        shared.tell(NetEvent::ToldCloned { by: device }).await;
+                    }
+                    GreetingError::Refused(reason)
                 }
                 _ => error,
             });
@@ -80,6 +89,9 @@ async fn greet(
         say(&mut send, &shared.run).await?;
         (send, receive, run)
     };
+    if shared.registry.is_return(device, run) {
+        return Err(returned(shared, link, device).await);
+    }
     let candidate = Candidate { link: link.clone(), device, initiator, run };
     if shared.registry.decides_about(device) {
         let (connection, generation) =
@@ -93,6 +105,30 @@ async fn greet(
         let generation = u64::from_be_bytes(hear(&mut receive).await?);
         shared.registry.adopt(candidate, generation).map_err(GreetingError::Refused)
     }
+}
+
+/// Decides about a run that was replaced by another one: a late word of a program
+/// that has ended, or proof that two computers are one device (P11).
+async fn returned(shared: &Shared, link: &quinn::Connection, device: DeviceId) -> GreetingError {
+    if !lives(link).await {
+        return GreetingError::TimedOut;
+    }
+    if shared.registry.part_clones(device) {
+        tracing::warn!(%device, "two computers use this device's identity");
+        shared.tell(NetEvent::Cloned { device }).await;
+    }
+    GreetingError::Refused(CloseReason::Cloned)
+}
+
+/// Whether the other end acknowledges what is said only now.
+async fn lives(link: &quinn::Connection) -> bool {
+    let acknowledged = async {
+        let (mut send, _) = link.open_bi().await.ok()?;
+        send.write_all(&[0]).await.ok()?;
+        send.finish().ok()?;
+        send.stopped().await.ok()
+    };
+    timeout(LIFE_SIGN, acknowledged).await.is_ok_and(|sign| sign.is_some())
 }
 
 async fn say(send: &mut SendStream, bytes: &[u8; 8]) -> Result<(), GreetingError> {
@@ -115,8 +151,11 @@ async fn announce(shared: &Arc<Shared>, connection: Connection) {
     let watched = connection.clone();
     let keeper = Arc::clone(shared);
     shared.spawn(async move {
-        let reason = watched.closed().await;
+        let (reason, was_told) = watched.end().await;
         tracing::info!(%device, %reason, "disconnected");
+        if was_told && reason == CloseReason::Cloned {
+            keeper.tell(NetEvent::ToldCloned { by: device }).await;
+        }
         if matches!(reason, CloseReason::Replaced | CloseReason::Duplicate) {
             // The other device's word on the connection that stays is under way;
             // dialling now would only make a third.

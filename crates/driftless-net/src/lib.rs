@@ -34,6 +34,7 @@ mod pairing;
 mod recognition;
 mod registry;
 mod request;
+mod runs;
 mod tls;
 mod transport;
 mod watch;

@@ -20,7 +20,8 @@ use crate::discovery::{self, Nearby, Neighbourhood};
 use crate::greeting::{self, HANDSHAKE_DEADLINE};
 use crate::identity::Identity;
 use crate::pairing::{self, PairError, PairedDevice, PairingDesk, PairingFailure};
-use crate::registry::{AllowedDevice, Registry, RunId};
+use crate::registry::{AllowedDevice, Registry};
+use crate::runs::RunId;
 use crate::tls::{self, Protocol, Tls, TlsSetupError};
 use crate::{dial, recognition, transport, watch};
 
@@ -67,6 +68,18 @@ pub enum NetEvent {
     PairingFailed {
         /// Why.
         reason: PairingFailure,
+    },
+    /// Two computers use this device's key at the same time: its home was copied.
+    /// Both were cut off, and are kept away for half a minute.
+    Cloned {
+        /// Which device.
+        device: DeviceId,
+    },
+    /// A device says that another computer uses this device's key at the same
+    /// time, and keeps both away. Comes again with every attempt to connect.
+    ToldCloned {
+        /// Who says so.
+        by: DeviceId,
     },
     /// [`Net::nearby`] has news.
     NearbyChanged,

@@ -1,7 +1,8 @@
 //! Which devices are allowed, where they may be, and which connection to each lives.
 //!
 //! Decides which of two connections between the same devices survives (N2):
-//! the device with the lower ID decides alone, so both ends always agree.
+//! the device with the lower ID decides alone, so both ends always agree. A
+//! device that two computers are at once is kept away for a while (P11).
 //! Talks to nobody; `greeting` carries the decision, `dial` acts on the addresses.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -13,6 +14,7 @@ use driftless_core::DeviceId;
 use tokio::sync::Notify;
 
 use crate::connection::{CloseReason, Connection};
+use crate::runs::{RunId, Runs};
 
 /// Addresses from announcements that are kept per device; they are hints (L6).
 pub(crate) const MAX_HINTS: usize = 8;
@@ -33,9 +35,6 @@ pub struct AllowedDevice {
     /// Whether it is kept away until that changes.
     pub paused: bool,
 }
-
-/// Names one run of a device's program, so that a restart is noticed at once.
-pub(crate) type RunId = [u8; 8];
 
 /// A link that asks to become the connection to its device.
 pub(crate) struct Candidate {
@@ -74,6 +73,7 @@ struct Entry {
     allowed: AllowedDevice,
     hints: Vec<SocketAddr>,
     live: Option<Live>,
+    runs: Runs,
     wake: Arc<Notify>,
 }
 
@@ -130,8 +130,13 @@ impl Registry {
                 }
                 continue;
             }
-            let entry =
-                Entry { allowed, hints: Vec::new(), live: None, wake: Arc::new(Notify::new()) };
+            let entry = Entry {
+                allowed,
+                hints: Vec::new(),
+                live: None,
+                runs: Runs::default(),
+                wake: Arc::new(Notify::new()),
+            };
             fresh.push((device, Arc::clone(&entry.wake)));
             state.devices.insert(device, entry);
         }
@@ -194,6 +199,28 @@ impl Registry {
         }
         names.truncate(MAX_CANDIDATES);
         DialPlan::Dial { addresses, names }
+    }
+
+    /// Whether this run of `device` was replaced by another one before: if it
+    /// lives now, two computers are that device.
+    pub(crate) fn is_return(&self, device: DeviceId, run: RunId) -> bool {
+        self.lock().devices.get(&device).is_some_and(|entry| entry.runs.is_return(run))
+    }
+
+    /// Cuts off a device that two computers are, and keeps it away for a while.
+    /// Tells whether that is news.
+    pub(crate) fn part_clones(&self, device: DeviceId) -> bool {
+        let now = Instant::now();
+        let mut state = self.lock();
+        let Some(entry) = state.devices.get_mut(&device) else { return false };
+        if entry.runs.is_kept_away(now) {
+            return false;
+        }
+        entry.runs.keep_away(now);
+        if let Some(live) = &entry.live {
+            live.connection.close(CloseReason::Cloned);
+        }
+        true
     }
 
     /// Whether this device decides about connections to `device`.
@@ -304,6 +331,7 @@ impl State {
         match self.devices.get_mut(&device) {
             None => Err(CloseReason::Removed),
             Some(entry) if entry.allowed.paused => Err(CloseReason::Paused),
+            Some(entry) if entry.runs.is_kept_away(Instant::now()) => Err(CloseReason::Cloned),
             Some(entry) => Ok(entry),
         }
     }
@@ -312,6 +340,7 @@ impl State {
 impl Entry {
     fn install(&mut self, candidate: Candidate, generation: u64) -> Connection {
         let Candidate { link, device, initiator, run } = candidate;
+        self.runs.note(run);
         let connection = Connection::new(link, device, initiator);
         let live = Live {
             connection: connection.clone(),

@@ -48,6 +48,14 @@ impl Device {
         (self.net, self.events) = (net, events);
     }
 
+    /// Starts a second run with the same key while this one goes on.
+    pub(crate) async fn twin(&self) -> Self {
+        let home = tempfile::tempdir().unwrap();
+        let identity = self.identity.clone();
+        let (net, events) = Net::start(&identity, config("twin", false)).await.unwrap();
+        Self { net, events, identity, _home: home }
+    }
+
     pub(crate) fn id(&self) -> DeviceId {
         self.identity.device_id()
     }
