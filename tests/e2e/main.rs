@@ -13,6 +13,7 @@
 
 mod beginning;
 mod brakes;
+mod clones;
 mod conflicts;
 mod crashes;
 mod damage;

@@ -42,6 +42,9 @@ pub(crate) enum Command {
         /// Neither look for devices on this network nor announce this one.
         #[arg(long)]
         no_discovery: bool,
+        /// Read this computer's ID from here.
+        #[arg(long, hide = true, env = "DRIFTLESS_MACHINE_ID_FILE", value_name = "FILE")]
+        machine_id_file: Option<PathBuf>,
     },
     /// Trust another device: show a one-time code, or enter the one that it shows.
     Pair {
@@ -138,6 +141,15 @@ pub(crate) enum Device {
     Resume {
         #[arg(value_name = "D")]
         device: String,
+    },
+    /// Make this device another one, with a new ID, and print it: on one of two computers that have the same.
+    ///
+    /// Files and folders stay. Other devices see a stranger, so pair with each again. What this device's indexes
+    /// remember is put aside, so a file that differs elsewhere becomes a conflict. Needs no daemon.
+    Rekey {
+        /// Really do it.
+        #[arg(long)]
+        yes: bool,
     },
 }
 
@@ -373,6 +385,8 @@ mod tests {
             "device rename D N",
             "device pause D",
             "device resume D",
+            "device rekey",
+            "device rekey --yes",
             "folder add p",
             "folder add p --id I --label L --mode receive-only --share A --share B",
             "folder share F D E",

@@ -26,8 +26,8 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Man { directory } => generate::man(directory.as_deref()),
         Command::Init { name } => setup::init(&session(home)?, name),
         Command::Id => setup::id(&session(home)?),
-        Command::Daemon { listen, no_discovery } => {
-            daemon::run(session(home)?, listen, !no_discovery)
+        Command::Daemon { listen, no_discovery, machine_id_file } => {
+            daemon::run(session(home)?, listen, !no_discovery, machine_id_file)
         }
         command => ask(&session(home)?, command),
     }

@@ -2,7 +2,7 @@
 //!
 //! What a request becomes there is decided by `driftless_daemon`, as for a daemon that runs.
 
-use driftless_control::api::{self, DeviceView, FolderView};
+use driftless_control::api::{self, DeviceView, FolderView, Rekeyed};
 use driftless_daemon::config::provision::{self, ProvisionError};
 use driftless_daemon::config::{Config, ConfigError};
 use driftless_daemon::home::Home;
@@ -36,4 +36,11 @@ pub(crate) fn add_device(home: &Home, request: &api::DeviceAdd) -> Result<Device
 pub(crate) fn add_folder(home: &Home, request: &api::FolderAdd) -> Result<FolderView, Failure> {
     let folder = provision::add_folder(home, request)?;
     Ok(provision::folder_view(Config::load(home)?.settings(), &folder))
+}
+
+/// Makes the home another device, which its next daemon is.
+pub(crate) fn rekey(home: &Home) -> Result<Rekeyed, Failure> {
+    Config::load(home)?;
+    let drawn = home.renew_identity().map_err(|error| Failure::because(&error))?;
+    Ok(Rekeyed { id: drawn.to_string() })
 }

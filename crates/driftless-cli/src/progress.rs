@@ -129,7 +129,14 @@ mod tests {
             devices: vec![],
         };
         let device = OwnDevice { id: "A".into(), name: "a".into(), addresses: vec![] };
-        Status { device, version: "0".into(), offers: 0, folders: vec![folder], devices: vec![] }
+        Status {
+            device,
+            version: "0".into(),
+            problems: vec![],
+            offers: 0,
+            folders: vec![folder],
+            devices: vec![],
+        }
     }
 
     #[test]

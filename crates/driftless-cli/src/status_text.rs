@@ -29,8 +29,9 @@ pub(crate) fn describe(
             .collect();
         text.push_str(&section("Devices", &columns(&rows, "  "), output));
     }
-    let problems: String =
-        status.folders.iter().map(|folder| describe_problems(folder, output)).collect();
+    let whole = status.problems.iter().map(|problem| describe_problem(problem, output));
+    let of_folders = status.folders.iter().map(|folder| describe_problems(folder, output));
+    let problems: String = whole.chain(of_folders).collect();
     if !problems.is_empty() {
         text.push_str(&section("Problems", &problems, output));
     }
@@ -56,7 +57,8 @@ pub(crate) fn headline(status: &Status) -> (Meaning, String) {
         online => format!("{} online", plural(online, "device")),
     };
     let say = |meaning, what: String| (meaning, format!("{what} · {online}"));
-    let (conflicts, problems) = (sum(|folder| folder.conflicts), sum(problem_count));
+    let of_the_whole = status.problems.len() as u64;
+    let (conflicts, problems) = (sum(|folder| folder.conflicts), sum(problem_count) + of_the_whole);
     let paused = in_state(FolderState::Paused).len();
     let need = sum(|folder| folder.need_files);
     match (
@@ -73,14 +75,21 @@ pub(crate) fn headline(status: &Status) -> (Meaning, String) {
         }
         ([], None) => {}
     }
-    if conflicts > 0 {
+    let of_problems = || {
+        let verb = if problems == 1 { "needs" } else { "need" };
+        (Meaning::NeedsYou, format!("{} {verb} a look", plural(problems, "problem")))
+    };
+    if of_the_whole > 0 {
+        let (meaning, what) = of_problems();
+        say(meaning, what)
+    } else if conflicts > 0 {
         let verb = if conflicts == 1 { "needs" } else { "need" };
         say(Meaning::NeedsYou, format!("{} {verb} you", plural(conflicts, "conflict")))
     } else if need > 0 || !in_state(FolderState::Syncing).is_empty() {
         say(Meaning::Working, receiving(status, need))
     } else if problems > 0 {
-        let verb = if problems == 1 { "needs" } else { "need" };
-        say(Meaning::NeedsYou, format!("{} {verb} a look", plural(problems, "problem")))
+        let (meaning, what) = of_problems();
+        say(meaning, what)
     } else if status.offers > 0 {
         let verb = if status.offers == 1 { "is" } else { "are" };
         say(
@@ -208,6 +217,16 @@ fn device_row(device: &DeviceStatus, status: &Status, output: Output, now_ms: u6
     vec![safe(&device.name).into_owned(), output.paint(meaning, state), facts.join(" · ")]
 }
 
+/// A problem of the whole program.
+fn describe_problem(problem: &Problem, output: Output) -> String {
+    let mut text = format!("  {}\n", safe(&problem.message));
+    if let Some(hint) = &problem.hint {
+        text.push_str(&output.paint(Meaning::Faint, &format!("    → {}", safe(hint))));
+        text.push('\n');
+    }
+    text
+}
+
 fn describe_problems(folder: &FolderStatus, output: Output) -> String {
     let label = safe(&folder.label);
     let mut text = String::new();
@@ -298,7 +317,7 @@ mod tests {
 
     fn status(folders: Vec<FolderStatus>, devices: Vec<DeviceStatus>) -> Status {
         let device = OwnDevice { id: "ME".into(), name: "me".into(), addresses: vec![] };
-        Status { device, version: "0".into(), offers: 0, folders, devices }
+        Status { device, version: "0".into(), problems: vec![], offers: 0, folders, devices }
     }
 
     fn receiving() -> FolderStatus {
@@ -371,7 +390,7 @@ mod tests {
         docs.problem_count = 3;
         let mut desk = device("desk", true);
         desk.folders = vec![DeviceFolder { id: "docs".into(), need_files: 2, need_bytes: 2048 }];
-        let status = status(vec![docs, receiving()], vec![desk, device("old laptop", false)]);
+        let mut status = status(vec![docs, receiving()], vec![desk, device("old laptop", false)]);
         let text = describe(&status, Output::plain(), 8_200_000, Some("/u/me"));
         assert_eq!(
             text,
@@ -392,5 +411,15 @@ Problems
   Docs: and 2 more
 "
         );
+        status.problems = vec![Problem {
+            path: String::new(),
+            code: "identity-in-use".into(),
+            message: "another computer is this device".into(),
+            hint: Some("driftless device rekey".into()),
+        }];
+        let text = describe(&status, Output::plain(), 8_200_000, None);
+        assert!(text.starts_with("4 problems need a look · 1 device online\n"), "{text}");
+        let said = "\nProblems\n  another computer is this device\n    → driftless device rekey\n";
+        assert!(text.contains(said), "{text}");
     }
 }

@@ -61,7 +61,14 @@ struct Daemon {
 fn status() -> Status {
     let device =
         OwnDevice { id: "ME".into(), name: "me".into(), addresses: vec!["127.0.0.1:1".into()] };
-    Status { device, version: "0".into(), offers: 0, folders: vec![], devices: vec![] }
+    Status {
+        device,
+        version: "0".into(),
+        problems: vec![],
+        offers: 0,
+        folders: vec![],
+        devices: vec![],
+    }
 }
 
 async fn snapshot(cursor: Cursor) -> Result<Snapshot, ApiError> {

@@ -18,8 +18,9 @@ pub use conflict::{
     Resolution, Resolved,
 };
 pub use device::{
-    DeviceAdd, DeviceList, DevicePause, DeviceRemove, DeviceRename, DeviceResume, DeviceView,
-    Nearby, PairClose, PairCode, PairEnter, PairNearby, PairOpen, PairWait, Paired,
+    DeviceAdd, DeviceList, DevicePause, DeviceRekey, DeviceRemove, DeviceRename, DeviceResume,
+    DeviceView, Nearby, PairClose, PairCode, PairEnter, PairNearby, PairOpen, PairWait, Paired,
+    Rekeyed,
 };
 pub use error::{ApiError, ErrorCode};
 pub use event::{

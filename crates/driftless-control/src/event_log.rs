@@ -180,8 +180,14 @@ mod tests {
 
     async fn snapshot(cursor: Cursor) -> Result<Snapshot, crate::ApiError> {
         let device = OwnDevice { id: "A".into(), name: "a".into(), addresses: vec![] };
-        let status =
-            Status { device, version: "0".into(), offers: 0, folders: vec![], devices: vec![] };
+        let status = Status {
+            device,
+            version: "0".into(),
+            problems: vec![],
+            offers: 0,
+            folders: vec![],
+            devices: vec![],
+        };
         Ok(Snapshot { cursor, status, offers: vec![] })
     }
 

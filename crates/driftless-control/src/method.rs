@@ -94,6 +94,7 @@ methods! {
     "device.rename": DeviceRename => api::DeviceView,
     "device.pause": DevicePause => api::DeviceView,
     "device.resume": DeviceResume => api::DeviceView,
+    "device.rekey": DeviceRekey => api::Rekeyed,
     "pair.open": PairOpen => api::PairCode,
     "pair.wait": PairWait => api::Paired,
     "pair.close": PairClose => api::Done,

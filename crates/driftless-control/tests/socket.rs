@@ -55,7 +55,14 @@ impl Drop for Waiting {
 
 fn status(name: &str) -> Status {
     let device = OwnDevice { id: "A".into(), name: name.into(), addresses: vec![] };
-    Status { device, version: "0".into(), offers: 0, folders: vec![], devices: vec![] }
+    Status {
+        device,
+        version: "0".into(),
+        problems: vec![],
+        offers: 0,
+        folders: vec![],
+        devices: vec![],
+    }
 }
 
 async fn snapshot(cursor: Cursor) -> Result<Snapshot, ApiError> {

@@ -29,6 +29,7 @@ use tokio::sync::watch;
 use crate::config::{Config, FolderConfig};
 use crate::folder::{Asked, Phase, Shared, View};
 use crate::hub::Hub;
+use crate::run::Course;
 
 pub(crate) use pairing::Pairing;
 
@@ -41,21 +42,25 @@ const PAGE: u32 = 1000;
 /// Answers one request.
 pub(crate) async fn handle(
     hub: Arc<Hub>,
-    stop: watch::Sender<bool>,
+    course: watch::Sender<Course>,
     request: Request,
     context: RequestContext,
 ) -> Result<Reply, ApiError> {
     tracing::debug!(method = request.name(), connection = context.connection, "asked");
     // Boxed, because the future of every method is part of this one's size.
-    Box::pin(answer(&hub, &stop, request)).await
+    Box::pin(answer(&hub, &course, request)).await
 }
 
-async fn answer(hub: &Arc<Hub>, stop: &watch::Sender<bool>, request: Request) -> Outcome<Reply> {
+async fn answer(
+    hub: &Arc<Hub>,
+    course: &watch::Sender<Course>,
+    request: Request,
+) -> Outcome<Reply> {
     match request {
         Request::StatusQuery(q) => Reply::to(&q, status::status(hub, &q)?),
         Request::Wait(q) => Reply::to(&q, wait::wait(hub, &q).await?),
         Request::Doctor(q) => Reply::to(&q, doctor::examine(hub).await?),
-        Request::Shutdown(q) => Reply::to(&q, shut_down(&q, stop)),
+        Request::Shutdown(q) => Reply::to(&q, shut_down(&q, course)),
         Request::Subscribe(q) => events::subscribe(hub, &q),
         Request::DeviceList(q) => Reply::to(&q, devices::list(hub)),
         Request::DeviceAdd(q) => Reply::to(&q, devices::add(hub, q.clone()).await?),
@@ -63,6 +68,7 @@ async fn answer(hub: &Arc<Hub>, stop: &watch::Sender<bool>, request: Request) ->
         Request::DeviceRename(q) => Reply::to(&q, devices::rename(hub, &q.device, &q.name).await?),
         Request::DevicePause(q) => Reply::to(&q, devices::pause(hub, &q.device, true).await?),
         Request::DeviceResume(q) => Reply::to(&q, devices::pause(hub, &q.device, false).await?),
+        Request::DeviceRekey(q) => Reply::to(&q, devices::rekey(hub, course).await?),
         Request::PairOpen(q) => Reply::to(&q, pairing::open(hub)?),
         Request::PairWait(q) => Reply::to(&q, pairing::wait(hub).await?),
         Request::PairClose(q) => Reply::to(&q, pairing::close(hub)),
@@ -93,8 +99,8 @@ async fn answer(hub: &Arc<Hub>, stop: &watch::Sender<bool>, request: Request) ->
     }
 }
 
-fn shut_down(_request: &Shutdown, stop: &watch::Sender<bool>) -> Done {
-    stop.send_replace(true);
+fn shut_down(_request: &Shutdown, course: &watch::Sender<Course>) -> Done {
+    course.send_replace(Course::End);
     Done {}
 }
 

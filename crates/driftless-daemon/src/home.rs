@@ -5,7 +5,9 @@
 //! those places and holds the lock that lets one daemon run per home. It does
 //! not read or write what lies there, and it holds no synced files.
 
+mod machine;
 mod private;
+mod rekey;
 
 use std::fs::{File, TryLockError};
 use std::io::{Read as _, Seek as _, Write as _};
@@ -15,7 +17,11 @@ use driftless_core::FolderId;
 use driftless_net::{Identity, IdentityError};
 use etcetera::BaseStrategy as _;
 
+pub use rekey::RekeyError;
+
+pub(crate) use machine::MachineId;
 pub(crate) use private::{create_private, create_private_dir, open_private, private_options};
+pub(crate) use rekey::Because;
 
 /// The directory that holds one installation's key, configuration and index.
 #[derive(Clone, Debug, PartialEq, Eq)]

@@ -15,6 +15,7 @@ use tokio::sync::watch;
 
 use crate::api::Pairing;
 use crate::clock::now_ms;
+use crate::clones::Clones;
 use crate::config::{Config, ConfigError, DeviceConfig, FolderConfig, Settings};
 use crate::folder::{Folder, Message, Phase, Shared, View};
 use crate::hashing::HashPool;
@@ -34,6 +35,8 @@ pub(crate) struct Hub {
     pub(crate) device: DeviceId,
     pub(crate) net: Net,
     pub(crate) links: Links,
+    /// Whether computers share one identity.
+    pub(crate) clones: Clones,
     pub(crate) hashing: HashPool,
     /// What leaves, and what comes.
     pub(crate) sending: Throttle,
@@ -83,6 +86,7 @@ impl Hub {
             device,
             net,
             links: Links::default(),
+            clones: Clones::default(),
             hashing: HashPool::start()?,
             sending: Throttle::default(),
             receiving: Throttle::default(),
@@ -264,6 +268,7 @@ impl Hub {
         let device = connection.device();
         let address = connection.remote_address();
         self.remember_address(device, address);
+        self.is_trusted();
         let (name, address) = (self.name_of(&device), address.to_string());
         tracing::info!(device = %device.short(), name, address, "connected");
         self.events.publish(
@@ -384,6 +389,7 @@ impl Hub {
     /// Sends a tick to the folders that want one.
     pub(crate) fn tick(&self) {
         let now = now_ms();
+        self.calm_clones();
         for folder in lock(&self.folders).values() {
             let at = folder.shared.tick_at_ms.load(std::sync::atomic::Ordering::Relaxed);
             if at <= now {

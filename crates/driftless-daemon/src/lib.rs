@@ -7,6 +7,7 @@
 
 mod api;
 mod clock;
+mod clones;
 pub mod config;
 mod folder;
 mod frame;

@@ -1,19 +1,24 @@
 //! Starting and ending the daemon, and what it does meanwhile.
+//!
+//! A daemon that becomes another device begins anew within its process: its
+//! folders, connections and control socket are closed and opened again.
 
 use std::collections::BTreeMap;
 use std::net::SocketAddr;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
 use anyhow::Context as _;
 use driftless_control::{EventLog, Server};
 use driftless_core::DeviceId;
-use driftless_net::{Net, NetConfig, NetEvent};
+use driftless_net::{Identity, Net, NetConfig, NetEvent, StartError};
 use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
+use tokio::time::Instant;
 
 use crate::config::Config;
-use crate::home::Home;
+use crate::home::{Home, MachineId};
 use crate::hub::Hub;
 use crate::{api, logging, random, session};
 
@@ -22,6 +27,23 @@ const EVENTS: usize = 20_000;
 
 /// How often it is looked whether a folder wants a tick or the configuration was edited.
 const TICK: Duration = Duration::from_secs(1);
+
+/// How long the addresses of a daemon that begins anew may take to become free.
+const FREE_WITHIN: Duration = Duration::from_secs(10);
+
+/// Between two attempts to take them.
+const TRY_AGAIN: Duration = Duration::from_millis(50);
+
+/// What the daemon is to do.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Course {
+    /// Go on.
+    On,
+    /// End and begin anew, as the device that the home is then.
+    Anew,
+    /// End.
+    End,
+}
 
 /// How the daemon is to run.
 #[derive(Debug, Clone)]
@@ -32,73 +54,117 @@ pub struct RunOptions {
     pub listen: Vec<SocketAddr>,
     /// Whether to look for devices by mDNS, if the configuration allows it.
     pub discovery: bool,
+    /// Where this computer's ID is read from, instead of from where the system keeps it.
+    pub machine_id: Option<PathBuf>,
 }
 
 /// Runs the daemon until SIGTERM, SIGINT or a request to end.
 ///
-/// Prints `ready DEVICE-ID IP:PORT` once it serves.
+/// Prints `ready DEVICE-ID IP:PORT` once it serves, and again when it has become
+/// another device.
 ///
 /// # Errors
 ///
 /// The home is in use by another daemon, the configuration is refused, or an
 /// address or the control socket cannot be used.
 pub async fn run(options: RunOptions) -> anyhow::Result<()> {
-    let home = options.home;
-    let _lock = home.lock()?;
-    logging::init(&home)?;
+    let _lock = options.home.lock()?;
+    logging::init(&options.home)?;
+    let (signal, signalled) = watch::channel(false);
+    let mut listening = JoinSet::new();
+    listening.spawn(hear_signals(signal));
+    let mut listened = Vec::new();
+    while run_as_one_device(&options, &mut listened, signalled.clone()).await? == Course::Anew
+        && !*signalled.borrow()
+    {
+        tracing::info!("beginning anew");
+    }
+    listening.shutdown().await;
+    Ok(())
+}
+
+/// Runs until the course changes. `listened` is where an earlier run listened.
+async fn run_as_one_device(
+    options: &RunOptions,
+    listened: &mut Vec<SocketAddr>,
+    signalled: watch::Receiver<bool>,
+) -> anyhow::Result<Course> {
+    let home = options.home.clone();
     let settings = Config::init(&home, None)?.settings().clone();
-    let identity = home.identity()?;
+    let machine = MachineId::read(options.machine_id.as_deref());
+    let identity = home.settle_identity(machine.as_ref(), settings.device.check_machine)?;
     let device = identity.device_id();
     let net_config = NetConfig {
-        listen: if options.listen.is_empty() {
-            settings.device.listen.clone()
-        } else {
-            options.listen
+        listen: match (listened.is_empty(), options.listen.is_empty()) {
+            (false, _) => listened.clone(),
+            (true, false) => options.listen.clone(),
+            (true, true) => settings.device.listen.clone(),
         },
         discovery: options.discovery && settings.device.discovery,
         device_name: settings.device.name.clone(),
     };
-    let (net, net_events) =
-        Net::start(&identity, net_config).await.context("cannot use the network")?;
+    let patience = if listened.is_empty() { Duration::ZERO } else { FREE_WITHIN };
+    let (net, net_events) = start_net(&identity, net_config, patience).await?;
+    *listened = net.local_addrs();
     let control = Server::bind(&home.control_socket()).context("cannot open the control socket")?;
     let run = random::bytes().map_err(anyhow::Error::msg)?;
     let events = EventLog::new(u64::from_be_bytes(run), EVENTS);
     let hub = Hub::new(home, device, net.clone(), events, settings.clone())?;
     hub.apply(settings).await;
 
-    let (stop, stopping) = watch::channel(false);
+    let (course, changing) = watch::channel(Course::On);
     let mut tasks = JoinSet::new();
     tasks.spawn(hear_network(Arc::clone(&hub), net_events));
     tasks.spawn(tick(Arc::clone(&hub)));
-    tasks.spawn(end_on_signal(stop.clone()));
-    let address = net.local_addrs().first().copied();
-    {
-        use std::io::Write;
-        let mut out = std::io::stdout().lock();
-        let address = address.map_or_else(|| "-".to_owned(), |address| address.to_string());
-        // Whoever started the daemon may have stopped listening; that ends nothing.
-        let _ = writeln!(out, "ready {device} {address}").and_then(|()| out.flush());
-    }
-    tracing::info!(device = %device.short(), ?address, "ready");
-    serve(Arc::clone(&hub), control, stop, stopping).await;
+    tasks.spawn(end_on_signal(signalled, course.clone()));
+    say_ready(device, listened.first().copied());
+    serve(Arc::clone(&hub), control, course, changing.clone()).await;
     tracing::info!("ending");
     tasks.shutdown().await;
     net.shutdown().await;
     hub.close().await;
     hub.save_memory();
-    Ok(())
+    let course = *changing.borrow();
+    Ok(course)
+}
+
+/// Starts the network; waits for addresses that are about to become free.
+async fn start_net(
+    identity: &Identity,
+    config: NetConfig,
+    patience: Duration,
+) -> anyhow::Result<(Net, mpsc::Receiver<NetEvent>)> {
+    let end = Instant::now() + patience;
+    loop {
+        match Net::start(identity, config.clone()).await {
+            Err(StartError::Listen { .. }) if Instant::now() < end => {
+                tokio::time::sleep(TRY_AGAIN).await;
+            }
+            outcome => return outcome.context("cannot use the network"),
+        }
+    }
+}
+
+/// Tells whoever started the daemon that it serves.
+fn say_ready(device: DeviceId, address: Option<SocketAddr>) {
+    use std::io::Write;
+    let mut out = std::io::stdout().lock();
+    let shown = address.map_or_else(|| "-".to_owned(), |address| address.to_string());
+    // Whoever started the daemon may have stopped listening; that ends nothing.
+    let _ = writeln!(out, "ready {device} {shown}").and_then(|()| out.flush());
+    tracing::info!(device = %device.short(), ?address, "ready");
 }
 
 async fn serve(
     hub: Arc<Hub>,
     control: Server,
-    stop: watch::Sender<bool>,
-    mut stopping: watch::Receiver<bool>,
+    course: watch::Sender<Course>,
+    mut changing: watch::Receiver<Course>,
 ) {
     let handler =
-        move |request, context| api::handle(Arc::clone(&hub), stop.clone(), request, context);
+        move |request, context| api::handle(Arc::clone(&hub), course.clone(), request, context);
     let ended = async move {
-        let _ = stopping.wait_for(|stopping| *stopping).await;
+        let _ = changing.wait_for(|course| *course != Course::On).await;
     };
     control.serve(handler, ended).await;
 }
@@ -129,6 +195,8 @@ async fn hear_network(hub: Arc<Hub>, mut events: mpsc::Receiver<NetEvent>) {
             NetEvent::AddressSeen { device, address } => hub.remember_address(device, address),
             NetEvent::Paired(paired) => hub.paired(Ok(paired)).await,
             NetEvent::PairingFailed { reason } => hub.paired(Err(reason)).await,
+            NetEvent::Cloned { device } => hub.clones_seen(device),
+            NetEvent::ToldCloned { by } => hub.clone_told(by),
             NetEvent::NearbyChanged => {}
         }
         while sessions.try_join_next().is_some() {}
@@ -162,8 +230,15 @@ async fn tick(hub: Arc<Hub>) {
     }
 }
 
-/// Ends the daemon on SIGTERM or SIGINT.
-async fn end_on_signal(stop: watch::Sender<bool>) {
+/// Ends the daemon once a signal was heard.
+async fn end_on_signal(mut signalled: watch::Receiver<bool>, course: watch::Sender<Course>) {
+    if signalled.wait_for(|signalled| *signalled).await.is_ok() {
+        course.send_replace(Course::End);
+    }
+}
+
+/// Hears SIGTERM and SIGINT, also while the daemon begins anew.
+async fn hear_signals(heard: watch::Sender<bool>) {
     use tokio::signal::unix::{SignalKind, signal};
     let (Ok(mut terminate), Ok(mut interrupt)) =
         (signal(SignalKind::terminate()), signal(SignalKind::interrupt()))
@@ -175,5 +250,5 @@ async fn end_on_signal(stop: watch::Sender<bool>) {
         _ = terminate.recv() => {}
         _ = interrupt.recv() => {}
     }
-    stop.send_replace(true);
+    heard.send_replace(true);
 }

@@ -37,6 +37,8 @@ pub(crate) struct Device {
     address: String,
     /// The network namespace that its daemon runs in.
     namespace: Option<String>,
+    /// The file with the ID of the computer that it is.
+    machine: Option<PathBuf>,
     daemon: Option<Child>,
 }
 
@@ -87,6 +89,7 @@ impl Device {
             home: place.join("home"),
             address,
             namespace,
+            machine: None,
             daemon: None,
         };
         let printed = device.ok(&["init", "--name", name]);
@@ -123,6 +126,55 @@ impl Device {
     /// What its daemons have logged.
     pub(crate) fn logged(&self) -> String {
         fs::read_to_string(self.log()).unwrap_or_default()
+    }
+
+    /// Has the daemon take the computer for one with this ID.
+    pub(crate) fn on_machine(&mut self, id: &str) {
+        let file = self.scratch.join(&format!("machine-{id}"));
+        fs::write(&file, format!("{id}\n")).unwrap();
+        self.machine = Some(file);
+    }
+
+    /// Copies the home and the folders, as they are at this moment, to another
+    /// place, where they are a device that has not started yet.
+    pub(crate) fn copied(&self, name: &str) -> Self {
+        let (from, to) = (self.scratch.join(&self.name), self.scratch.join(name));
+        let copied = Command::new("cp").arg("-a").arg(&from).arg(&to).status().unwrap();
+        assert!(copied.success(), "{copied}");
+        let home = to.join("home");
+        let _ = fs::remove_file(home.join("control.sock"));
+        // On another computer the folders would be at the same paths.
+        let config = fs::read_to_string(home.join("config.toml")).unwrap();
+        let paths = |place: &Path| format!("\"{}/", place.display());
+        let config = config.replace(&paths(&from), &paths(&to));
+        fs::write(home.join("config.toml"), config).unwrap();
+        Self {
+            scratch: self.scratch.clone(),
+            name: name.to_owned(),
+            id: self.id.clone(),
+            home,
+            address: own_address(),
+            namespace: None,
+            machine: self.machine.clone(),
+            daemon: None,
+        }
+    }
+
+    /// Takes note of the ID that the device has now.
+    pub(crate) fn look_up_id(&mut self) {
+        self.id = self.ok(&["id"]).trim().to_owned();
+    }
+
+    /// Waits until the status of the whole program has a problem with this code;
+    /// returns what it says.
+    pub(crate) fn says(&self, code: &str) -> String {
+        until(SOON, &format!("{} says {code}", self.name), || {
+            let status = self.status();
+            let mut problems = status["problems"].as_array().into_iter().flatten();
+            let problem = problems.find(|problem| problem["code"] == code);
+            let message = problem.and_then(|problem| problem["message"].as_str());
+            message.map(str::to_owned).ok_or_else(|| status.to_string())
+        })
     }
 
     /// Adds a folder under [`Device::path`].
@@ -221,6 +273,9 @@ impl Device {
         };
         command.arg("--home").arg(&self.home).args(arguments);
         command.env_remove("DRIFTLESS_HOME").env("RUST_BACKTRACE", "1").stdin(Stdio::null());
+        if let Some(file) = &self.machine {
+            command.env("DRIFTLESS_MACHINE_ID_FILE", file);
+        }
         command
     }
 

@@ -1,6 +1,7 @@
 //! `daemon`: syncs in the foreground.
 
 use std::net::SocketAddr;
+use std::path::PathBuf;
 
 use driftless_daemon::RunOptions;
 
@@ -14,6 +15,7 @@ pub(super) fn run(
     session: Session,
     listen: Vec<SocketAddr>,
     discovery: bool,
+    machine_id: Option<PathBuf>,
 ) -> Result<(), Failure> {
     let workers = std::thread::available_parallelism().map_or(LEAST_WORKERS, usize::from);
     let runtime = tokio::runtime::Builder::new_multi_thread()
@@ -21,7 +23,7 @@ pub(super) fn run(
         .enable_all()
         .build()
         .map_err(|error| Failure::new(Exit::Failed, format!("cannot start: {error}")))?;
-    let options = RunOptions { home: session.home, listen, discovery };
+    let options = RunOptions { home: session.home, listen, discovery, machine_id };
     let ended = runtime.block_on(driftless_daemon::run(options));
     ended.map_err(|error| Failure::new(Exit::Failed, format!("{error:#}")))
 }

@@ -1,15 +1,24 @@
-//! `device`: who may connect.
+//! `device`: who may connect, and who this device is.
+
+use std::time::Duration;
 
 use driftless_control::api::{
-    DeviceAdd, DeviceList, DevicePause, DeviceRemove, DeviceRename, DeviceResume, DeviceView,
+    DeviceAdd, DeviceList, DevicePause, DeviceRekey, DeviceRemove, DeviceRename, DeviceResume,
+    DeviceView, Rekeyed, StatusQuery,
 };
 
+use tokio::time::{Instant, sleep};
+
 use crate::args::Device;
-use crate::failure::Failure;
+use crate::failure::{Exit, Failure};
 use crate::format::{ago, now_ms, safe};
 use crate::offline;
 use crate::output::columns;
 use crate::session::Session;
+
+/// How long a daemon may take to begin anew, and how often it is looked for.
+const ANEW_WITHIN: Duration = Duration::from_secs(60);
+const LOOK_AGAIN: Duration = Duration::from_millis(100);
 
 pub(super) async fn run(session: &Session, command: Device) -> Result<(), Failure> {
     let output = session.output;
@@ -42,7 +51,42 @@ pub(super) async fn run(session: &Session, command: Device) -> Result<(), Failur
         Device::Resume { device } => {
             output.print(&session.call(DeviceResume { device }).await?, |_| String::new())
         }
+        Device::Rekey { yes: false } => {
+            let message = "this ends the device that this computer is, and other devices have to pair with it again; if that is meant, add --yes";
+            Err(Failure::new(Exit::Usage, message))
+        }
+        Device::Rekey { yes: true } => {
+            let rekeyed = match session.connect_if_running().await? {
+                Some(client) => {
+                    let rekeyed = client.call(DeviceRekey {}).await?;
+                    drop(client);
+                    serves_as(session, &rekeyed.id).await?;
+                    rekeyed
+                }
+                None => offline::rekey(&session.home)?,
+            };
+            output.print(&rekeyed, |Rekeyed { id }| {
+                format!("This is a new device now. Pair it with your other devices again.\n{id}")
+            })
+        }
     }
+}
+
+/// Waits until the daemon has begun anew as this device.
+async fn serves_as(session: &Session, id: &str) -> Result<(), Failure> {
+    let end = Instant::now() + ANEW_WITHIN;
+    while Instant::now() < end {
+        // It is between two lives: no answer says anything yet.
+        if let Ok(Some(client)) = session.connect_if_running().await
+            && let Ok(status) = client.call(StatusQuery::default()).await
+            && status.device.id == id
+        {
+            return Ok(());
+        }
+        sleep(LOOK_AGAIN).await;
+    }
+    let message = format!("the daemon does not serve as {id} yet; look at its log");
+    Err(Failure::new(Exit::TimedOut, message))
 }
 
 fn row(device: &DeviceView) -> Vec<String> {

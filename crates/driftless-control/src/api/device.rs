@@ -57,6 +57,21 @@ pub struct DeviceResume {
     pub device: String,
 }
 
+/// Makes this device another one, with a new key: for one of two computers that have the same.
+///
+/// The daemon begins anew as that device, after it has replied. Its files stay and its indexes are made anew from
+/// them. Other devices see a stranger, which has to be paired with each.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct DeviceRekey {}
+
+/// The device that this one is from now on.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Rekeyed {
+    /// Its ID.
+    pub id: String,
+}
+
 /// A device as configured.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct DeviceView {

@@ -21,6 +21,10 @@ pub struct Status {
     pub device: OwnDevice,
     /// The daemon's version.
     pub version: String,
+    /// What is wrong with the program as a whole.
+    #[serde(default)]
+    #[ts(as = "Option<Vec<Problem>>", optional)]
+    pub problems: Vec<Problem>,
     /// How many folders others offer that nobody has answered yet.
     #[serde(default)]
     pub offers: u32,

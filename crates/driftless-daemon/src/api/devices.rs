@@ -5,13 +5,16 @@
 
 use std::sync::Arc;
 
-use driftless_control::api::{DeviceAdd, DeviceView, Done};
+use driftless_control::api::{DeviceAdd, DeviceView, Done, Rekeyed};
 use driftless_core::DeviceId;
+use tokio::sync::watch;
 
+use super::failure::because;
 use super::{Outcome, blocking, edit};
 use crate::config::provision;
 use crate::config::{DeviceConfig, Settings};
 use crate::hub::Hub;
+use crate::run::Course;
 
 pub(super) fn list(hub: &Hub) -> Vec<DeviceView> {
     let settings = hub.settings();
@@ -42,6 +45,23 @@ pub(super) async fn pause(hub: &Arc<Hub>, query: &str, paused: bool) -> Outcome<
     let id = hub.settings().find_device(query)?.id;
     edit(hub, move |config| Ok(config.set_device_paused(&id, paused)?)).await?;
     view_of(hub, id)
+}
+
+/// The new key waits beside the old one; the daemon takes it up as it begins anew.
+pub(super) async fn rekey(hub: &Arc<Hub>, course: &watch::Sender<Course>) -> Outcome<Rekeyed> {
+    let home = hub.home.clone();
+    let drawn = blocking(move || {
+        home.renew_identity().map_err(|error| because("no new identity could be made", &error))
+    });
+    let id = drawn.await?.to_string();
+    course.send_if_modified(|course| {
+        let goes_on = *course == Course::On;
+        if goes_on {
+            *course = Course::Anew;
+        }
+        goes_on
+    });
+    Ok(Rekeyed { id })
 }
 
 fn view_of(hub: &Hub, id: DeviceId) -> Outcome<DeviceView> {

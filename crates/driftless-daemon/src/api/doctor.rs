@@ -32,6 +32,7 @@ pub(super) async fn examine(hub: &Arc<Hub>) -> Outcome<DoctorReport> {
         let mut checks = vec![
             configuration(&hub),
             key(&hub),
+            identity(&hub),
             lock(&hub),
             socket(&hub),
             clock(now_ms()),
@@ -91,6 +92,18 @@ fn key(hub: &Hub) -> Check {
             format!("{shown} cannot be looked at: {error}"),
             "put it back from a backup; without it this device becomes another one at the next start",
         ),
+    }
+}
+
+/// Whether this device is one computer.
+fn identity(hub: &Hub) -> Check {
+    let is_told = hub.clones.is_told();
+    match hub.problems().into_iter().next() {
+        Some(problem) if is_told => {
+            broken("identity", problem.message, problem.hint.unwrap_or_default())
+        }
+        Some(problem) => warning("identity", problem.message, problem.hint.unwrap_or_default()),
+        None => fine("identity", format!("{} is this computer alone", hub.device.short())),
     }
 }
 

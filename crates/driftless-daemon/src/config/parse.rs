@@ -19,7 +19,8 @@ use super::settings::{
     ThisDevice, name_problem, scrub_every,
 };
 
-const FILE_KEYS: &[&str] = &["name", "listen", "discovery", "device", "folder", "limits"];
+const FILE_KEYS: &[&str] =
+    &["name", "listen", "discovery", "check_machine", "device", "folder", "limits"];
 const DEVICE_KEYS: &[&str] = &["id", "name", "addresses", "paused"];
 const FOLDER_KEYS: &[&str] = &[
     "id",
@@ -70,7 +71,9 @@ fn this_device(file: &Section<'_>) -> Result<ThisDevice, Flaw> {
         }
         listen.push(address);
     }
-    Ok(ThisDevice { name, listen, discovery: file.flag("discovery", true)? })
+    let discovery = file.flag("discovery", true)?;
+    let check_machine = file.flag("check_machine", true)?;
+    Ok(ThisDevice { name, listen, discovery, check_machine })
 }
 
 fn devices(text: &str, file: &Section<'_>) -> Result<Vec<DeviceConfig>, Flaw> {

@@ -38,6 +38,8 @@ pub struct ThisDevice {
     pub listen: Vec<SocketAddr>,
     /// Whether devices are looked for, and this one is announced, on the local network.
     pub discovery: bool,
+    /// Whether a home that comes to another computer becomes a new device.
+    pub check_machine: bool,
 }
 
 /// Another device that may connect.

@@ -200,6 +200,7 @@ fn every_key_is_read() {
             name: "desk".into(),
             listen: vec!["127.0.0.1:0".parse().unwrap(), "[::1]:22100".parse().unwrap()],
             discovery: false,
+            check_machine: true,
         },
         devices: vec![DeviceConfig {
             addresses: vec!["laptop.example:22100".into(), "[fe80::1]:1".into()],

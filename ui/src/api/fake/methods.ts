@@ -99,6 +99,10 @@ function devices(world: World, tell: (body: EventBody) => void): Part<'device' |
     'device.rename': ({ device, name }) => change(device, { name }),
     'device.pause': ({ device }) => change(device, { paused: true, connected: false, address: null }),
     'device.resume': ({ device }) => change(device, { paused: false }),
+    'device.rekey': () => {
+      world.status.device.id = deviceId(99);
+      return { id: world.status.device.id };
+    },
     'pair.open': () => ({ code: CODE, expires_in_s: 300 }),
     'pair.wait': async () => {
       await new Promise((done) => setTimeout(done, 40 * WAIT_MS));

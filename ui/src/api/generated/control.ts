@@ -192,6 +192,8 @@ export type DevicePause = {
  */
 device: string, };
 
+export type DeviceRekey = Record<symbol, never>;
+
 export type DeviceRemove = {
 /**
  * Which one.
@@ -918,6 +920,12 @@ message: string,
  */
 hint: string | null, };
 
+export type Rekeyed = {
+/**
+ * Its ID.
+ */
+id: string, };
+
 export type Resolution = { "keep": "device",
 /**
  * Its name or ID.
@@ -995,6 +1003,10 @@ device: OwnDevice,
  */
 version: string,
 /**
+ * What is wrong with the program as a whole.
+ */
+problems?: Array<Problem>,
+/**
  * How many folders others offer that nobody has answered yet.
  */
 offers: number,
@@ -1061,6 +1073,7 @@ export interface Methods {
   "device.rename": { params: DeviceRename; reply: DeviceView };
   "device.pause": { params: DevicePause; reply: DeviceView };
   "device.resume": { params: DeviceResume; reply: DeviceView };
+  "device.rekey": { params: DeviceRekey; reply: Rekeyed };
   "pair.open": { params: PairOpen; reply: PairCode };
   "pair.wait": { params: PairWait; reply: Paired };
   "pair.close": { params: PairClose; reply: Done };
