@@ -214,6 +214,14 @@ function folders(world: World, tell: (body: EventBody) => void): Part<'folder'> 
       change(folder, { local_changes: 0 });
       return { files };
     },
+    'folder.keep': ({ folder }) => {
+      change(folder, {});
+      return {};
+    },
+    'folder.scrub': ({ folder }) => {
+      const { files, bytes } = find(folder);
+      return { files, bytes, corrupt: [] };
+    },
     'folder.browse': ({ folder, path, offset, limit }) =>
       find(folder).files === 0 ? { entries: [], total: 0 } : browse(world, path, offset, limit),
     'folder.explain': ({ folder, path }) => {
