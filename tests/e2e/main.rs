@@ -30,5 +30,6 @@ mod oddities;
 mod pairing;
 mod power;
 mod scrub;
+mod stress;
 mod syscalls;
 mod volume;
