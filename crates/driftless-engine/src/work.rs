@@ -41,6 +41,9 @@ const PENDING: usize = 20_000;
 /// How long a step that failed rests, in milliseconds.
 const RETRY_MS: u64 = 5_000;
 
+/// After how long paths that were passed over are looked at again, in milliseconds.
+const PASSED_OVER_MS: u64 = 60_000;
+
 /// The mode of a directory that is brought back and was not there to be asked.
 const REVIVED_MODE: u16 = 0o755;
 
@@ -76,6 +79,8 @@ pub(crate) struct Work {
     waiting: BTreeSet<RelPath>,
     /// Needed paths that failed, and when they may be tried again.
     parked: BTreeMap<RelPath, u64>,
+    /// Since when paths were passed over because too many are parked or wait.
+    passed_over: Option<u64>,
     /// Needed paths that wait for other devices to move or delete something,
     /// and since when.
     blocked: BTreeMap<RelPath, u64>,
@@ -135,7 +140,17 @@ impl Work {
     }
 
     pub(crate) fn wants_tick(&self) -> bool {
-        !self.parked.is_empty() || !self.recheck.is_empty()
+        !self.parked.is_empty() || !self.recheck.is_empty() || self.passed_over.is_some()
+    }
+
+    /// Notes that a path rests until it is tried again at `at_ms`, unless too
+    /// many do: whatever devices announce, memory stays bounded (H5).
+    pub(crate) fn park(&mut self, path: RelPath, at_ms: u64, now_ms: u64) {
+        if self.parked.len() < PENDING || self.parked.contains_key(&path) {
+            self.parked.insert(path, at_ms);
+        } else {
+            self.passed_over.get_or_insert(now_ms);
+        }
     }
 
     pub(crate) fn is_parked(&self, path: &RelPath) -> bool {
@@ -497,7 +512,11 @@ impl<I: Index> Engine<I> {
             if holders.is_empty() && !self.is_being_told() {
                 return self.forget_unheld(&path, entry, content);
             }
-            self.work.waiting.insert(path);
+            if self.work.waiting.len() < PENDING {
+                self.work.waiting.insert(path);
+            } else {
+                self.work.passed_over.get_or_insert(self.now_ms);
+            }
             return Ok(());
         }
         self.work.busy.insert(path.clone(), Busy::Fetching);
@@ -508,7 +527,11 @@ impl<I: Index> Engine<I> {
         if size_bytes > SINGLE_BLOCK_BYTES {
             if self.work.large == LARGE_IN_FLIGHT {
                 self.work.busy.remove(&path);
-                self.work.large_waiting.insert(path);
+                if self.work.large_waiting.len() < PENDING {
+                    self.work.large_waiting.insert(path);
+                } else {
+                    self.work.passed_over.get_or_insert(self.now_ms);
+                }
                 return Ok(());
             }
             self.work.large += 1;
@@ -645,6 +668,10 @@ impl<I: Index> Engine<I> {
             self.work.parked.remove(&path);
             self.work.pending.insert(path);
         }
+        if self.work.passed_over.is_some_and(|since| now.abs_diff(since) >= PASSED_OVER_MS) {
+            self.work.passed_over = None;
+            self.work.more_after = Some(None);
+        }
         let recheck = std::mem::take(&mut self.work.recheck);
         if !recheck.is_empty() {
             self.effect(Effect::Rescan(recheck.into_iter().collect()));
@@ -655,6 +682,9 @@ impl<I: Index> Engine<I> {
     pub(crate) fn wake_waiting(&mut self) {
         let waiting = std::mem::take(&mut self.work.waiting);
         self.work.pending.extend(waiting);
+        if self.work.passed_over.take().is_some() {
+            self.work.more_after = Some(None);
+        }
     }
 }
 

@@ -71,7 +71,7 @@ impl<I: Index> Engine<I> {
     }
 
     pub(crate) fn park(&mut self, path: RelPath) {
-        self.work.parked.insert(path, self.now_ms.saturating_add(RETRY_MS));
+        self.work.park(path, self.now_ms.saturating_add(RETRY_MS), self.now_ms);
     }
 
     pub(crate) fn applied(&mut self, outcomes: Vec<(Step, Outcome)>) -> Result<(), I::Error> {
