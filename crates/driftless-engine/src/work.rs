@@ -638,7 +638,6 @@ impl<I: Index> Engine<I> {
         Ok(target.is_needed() && target.heads.iter().any(lacks))
     }
 
-
     fn flush(&mut self) {
         if self.work.applying || self.work.ready.is_empty() {
             return;

@@ -239,9 +239,8 @@ impl<I: Index> Engine<I> {
         let replacer = self.index.devices().into_iter().find(is_replacer);
         let has_waited = self.has_waited(path);
         let replacer = replacer.filter(|_| !has_waited);
-        let is_unknown_to_replacer = |inside: &Entry| {
-            replacer.is_none_or(|(slot, _)| !is_said_to_be_there(inside, slot))
-        };
+        let is_unknown_to_replacer =
+            |inside: &Entry| replacer.is_none_or(|(slot, _)| !is_said_to_be_there(inside, slot));
         let keeps = |inside: &Entry| {
             inside.present().is_some() && !inside.ignored && is_unknown_to_replacer(inside)
         };
