@@ -142,6 +142,11 @@ function folders(world: World, tell: (body: EventBody) => void): Part<'folder'> 
     tell({ type: 'folder-state', folder: one.id, state: one.state, reason: one.reason });
     return viewOf(world, one);
   };
+  /** Forgets problems with these paths. */
+  const mend = (word: string, paths: string[]) => {
+    const problems = find(word).problems.filter((one) => !paths.includes(one.path));
+    change(word, { problems, problem_count: problems.length });
+  };
   const begin = (label: string, path: string, fields: Partial<FolderStatus>, id?: string) => {
     if (world.status.folders.some((one) => one.path === path)) {
       throw failure('already-exists', `${path} is a synced folder already`);
@@ -209,13 +214,14 @@ function folders(world: World, tell: (body: EventBody) => void): Part<'folder'> 
         action: 'changed' as const,
         size: 900,
       })),
-    'folder.revert': ({ folder }) => {
-      const files = find(folder).local_changes;
-      change(folder, { local_changes: 0 });
+    'folder.revert': ({ folder, paths }) => {
+      const files = paths.length === 0 ? find(folder).local_changes : paths.length;
+      mend(folder, paths);
+      if (paths.length === 0) change(folder, { local_changes: 0 });
       return { files };
     },
-    'folder.keep': ({ folder }) => {
-      change(folder, {});
+    'folder.keep': ({ folder, paths }) => {
+      mend(folder, paths);
       return {};
     },
     'folder.scrub': ({ folder }) => {

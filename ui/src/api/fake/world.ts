@@ -227,6 +227,7 @@ function problems(nowMs: number): World {
     projects.problems = [
       problem('name-twin', 'notes/README.md', 'this disk takes it for the same name as notes/Readme.md'),
       problem('unreadable', 'secrets/key.pem', 'may not be read'),
+      problem('corrupt', 'archive/2019.tar', 'its content changed and its time did not'),
       problem('disk-full', 'render/frame 0001.exr', 'the disk is full'),
       problem('not-available', 'media/talk.mkv', 'no device that is online has it'),
     ];

@@ -33,6 +33,8 @@ export const activity = {
     confirm: 'Let it happen',
     open: 'Show in file manager',
     rules: 'Change the rules',
+    restore: 'Put the good version back',
+    keep: 'Keep it as it is',
   },
   hints: {
     'name-not-utf8': 'Rename it; its name is written in an old encoding.',
@@ -48,6 +50,8 @@ export const activity = {
     'keeps-changing': 'It syncs once the program that writes it pauses.',
     'directory-not-empty': 'Move or delete what is left in it.',
     'not-available': 'Turn on a device that has it.',
+    corrupt:
+      'It changed although nobody saved it, as on a failing disk. It is not passed on until you choose.',
     watch: 'Changes are found every hour instead of at once.',
     'ignore-rule': 'Correct the rule that cannot be read.',
     'mass-change': 'If it is meant, let it happen. If not, pause the folder and look at the other device.',
