@@ -6,7 +6,7 @@ use std::os::unix::fs::{FileExt as _, symlink};
 use std::process::{Command, Stdio};
 
 use super::{Kept, Left, Place};
-use crate::harness::append_to;
+use crate::harness::{SOON, append_to, until};
 
 /// How many files each of these writers has.
 const FILES: u64 = 6;
@@ -174,8 +174,14 @@ pub(super) fn link(mut place: Place) -> Left {
             0 => {
                 // Both names change at once.
                 fs::write(&one, &bytes).unwrap();
-                let _ = fs::remove_file(&other);
-                fs::hard_link(&one, &other).unwrap();
+                until(SOON, "the link is made", || {
+                    // A synced file is away for a moment while it is looked at.
+                    let _ = fs::remove_file(&other);
+                    fs::hard_link(&one, &other).map_err(|error| {
+                        println!("in the way at {}: {error}", other.display());
+                        error.to_string()
+                    })
+                });
                 let again = place.content();
                 OpenOptions::new()
                     .write(true)
