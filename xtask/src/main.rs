@@ -7,6 +7,7 @@ mod codegen;
 mod demo;
 mod fuzz;
 mod setup;
+mod sim;
 mod tidy;
 
 use std::path::{Path, PathBuf};
@@ -15,12 +16,12 @@ use std::process::{Command, ExitCode, ExitStatus};
 use anyhow::Context as _;
 use clap::{Parser, Subcommand};
 
-/// The project's chores.
 /// The test that the simulator finds deliberate bugs; whole workspace, so that
 /// what it has in common with the other tests is not built once more.
 const MUTANTS: [&str; 5] =
     ["--workspace", "--features", "driftless-testkit/sabotage", "--test", "mutants"];
 
+/// The project's chores.
 #[derive(Parser)]
 #[command(bin_name = "cargo xtask")]
 struct Arguments {
@@ -58,6 +59,8 @@ enum Chore {
         /// The one target to run; by default all of them.
         target: Option<String>,
     },
+    /// Runs random worlds of simulated devices, or one of them again.
+    Sim(sim::Options),
     /// Checks the rules of the house that the compiler does not.
     Tidy,
 }
@@ -90,20 +93,21 @@ fn run(chore: Chore) -> anyhow::Result<ExitCode> {
         Chore::Demo { dir, once } => demo::run(dir, once).map(|()| ExitCode::SUCCESS),
         Chore::Codegen => codegen::run(root()).map(|()| ExitCode::SUCCESS),
         Chore::Fuzz { seconds, target } => fuzz::run(root(), seconds, target.as_deref()),
+        Chore::Sim(options) => sim::run(root(), &options),
         Chore::Tidy => tidy::run(root()),
     }
 }
 
-/// The directory of the workspace.
-fn root() -> &'static Path {
-    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
-    here.parent().unwrap_or(here)
 fn test(what: &[&str], rest: &[String]) -> anyhow::Result<ExitStatus> {
     let mut tests = Command::new(cargo());
     tests.current_dir(root()).args(["test", "--locked"]).args(what).args(rest);
     tests.status().context("cannot run cargo")
 }
 
+/// The directory of the workspace.
+fn root() -> &'static Path {
+    let here = Path::new(env!("CARGO_MANIFEST_DIR"));
+    here.parent().unwrap_or(here)
 }
 
 /// The cargo that runs us.
