@@ -43,8 +43,8 @@ struct Change {
 #[derive(Clone, Copy, Debug)]
 struct Unsynced {
     inode: u64,
-    /// When they were written.
-    ctime_ns: i64,
+    /// What was written.
+    content: ContentId,
     /// It was driftless who wrote them.
     is_ours: bool,
 }
@@ -161,8 +161,10 @@ impl Disk {
 
     /// Notes that the bytes of an inode were written and not synced.
     pub(super) fn note_unsynced(&mut self, inode: u64, is_ours: bool) {
-        let ctime_ns = self.clock_ns + self.operations;
-        self.journal.unsynced.push(Unsynced { inode, ctime_ns, is_ours });
+        let written = self.now.tree.values().find(|node| node.inode == inode);
+        if let Some(content) = written.and_then(Node::blob).map(|blob| blob.content) {
+            self.journal.unsynced.push(Unsynced { inode, content, is_ours });
+        }
     }
 
     /// Whether the bytes of a file are durable.
@@ -204,9 +206,10 @@ impl Disk {
 
     /// Some of the bytes of a file never reached the platter.
     fn tear(&mut self, unsynced: Unsynced, random: &mut Random, loss: &mut Loss) {
-        let Unsynced { inode, ctime_ns, is_ours } = unsynced;
+        let Unsynced { inode, content, is_ours } = unsynced;
         // Not where the old bytes are back.
-        let is_it = |node: &Node| node.inode == inode && node.ctime_ns >= ctime_ns;
+        let is_written = |blob: &Rc<Blob>| blob.content == content;
+        let is_it = |node: &Node| node.inode == inode && node.blob().is_some_and(is_written);
         let Some(path) =
             self.now.tree.iter().find(|(_, node)| is_it(node)).map(|(path, _)| path.clone())
         else {
