@@ -33,7 +33,7 @@ const contentPolicy: Plugin = {
 };
 
 export default defineConfig(({ mode }) => ({
-  plugins: [svelte(), contentPolicy],
+  plugins: [svelte({ configFile: false }), contentPolicy],
   define: { __FAKE__: JSON.stringify(mode === 'fake') },
   clearScreen: false,
   server: { port: 1420, strictPort: true, host: '127.0.0.1' },
@@ -41,6 +41,7 @@ export default defineConfig(({ mode }) => ({
     outDir: mode === 'fake' ? 'dist-fake' : 'dist',
     target: 'es2022',
     modulePreload: { polyfill: false },
+    rolldownOptions: { checks: { pluginTimings: false } },
   },
   test: {
     projects: [

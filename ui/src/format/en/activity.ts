@@ -3,7 +3,6 @@ import { safe } from '../safe';
 export const activity = {
   title: 'Activity',
   now: 'Transfers now',
-  nowNone: 'Nothing is being transferred.',
   from: (device: string) => `From ${safe(device)}`,
   to: (device: string) => `To ${safe(device)}`,
   problems: 'Problems',

@@ -23,7 +23,6 @@ export const pairing = {
   nearbyQuietDetail: 'Choose “Show a code” on either of the two.',
   withDevice: (name: string) => `Code that ${safe(name)} shows`,
   other: 'Not on the same network?',
-  linkTitle: 'Pair from far away',
   linkIntro: 'Scan this with the other device, or send it the link.',
   qr: 'QR code of this device’s link',
   copyLink: 'Copy link',

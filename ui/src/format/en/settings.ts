@@ -39,5 +39,4 @@ export const settings = {
   version: (version: string) => `driftless ${version}`,
   license:
     'Free software, under the MIT licence or Apache 2.0. No account, no server: your files go straight from device to device.',
-  saved: 'Saved.',
 };

@@ -22,8 +22,6 @@ export const shell = {
   done: 'Done',
   save: 'Save',
   more: (name: string) => `More for ${safe(name)}`,
-  tryAgain: 'Try again',
-  copy: 'Copy',
   copied: 'Copied',
   dismiss: 'Dismiss',
   gone: 'driftless is not running in the background',
@@ -37,13 +35,6 @@ export const shell = {
   lidNoDevice: 'No other device is online, so what changed here lately may be only here.',
   lidNo: 'Not yet',
   lidWait: 'This tells you as soon as it is.',
-  meanings: {
-    fine: 'Fine',
-    working: 'Working',
-    'needs-you': 'Needs you',
-    broken: 'Broken',
-    rest: 'At rest',
-  },
 };
 
 export const headline = {
