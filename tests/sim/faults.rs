@@ -51,6 +51,25 @@ fn a_crash_while_an_overtaken_version_lands_leaves_no_conflict() {
     }
 }
 
+/// P3: nor if it got there by a rename.
+#[test]
+fn a_crash_while_an_overtaken_rename_lands_leaves_no_conflict() {
+    for pause_ms in (30..130).step_by(2) {
+        for after_ms in 0..60 {
+            let mut world = two_with("a", "old");
+            world.rename(0, "a", "b");
+            world.scan(0);
+            world.wait(pause_ms);
+            world.crash(1);
+            world.wait(after_ms);
+            world.write(0, "b", "new");
+            world.scan(0);
+            let shown = outcome(&mut world);
+            assert_eq!(shown, "b=new", "after {pause_ms} and {after_ms} ms");
+        }
+    }
+}
+
 /// P6
 #[test]
 fn what_was_not_fetched_yet_is_not_deleted_after_a_power_cut() {

@@ -47,6 +47,8 @@ pub(crate) struct Local {
     leaving: BTreeMap<RelPath, Option<(RelPath, Stat)>>,
     /// New files to be read after the second look at what they may have been renamed from.
     awaiting_absence: BTreeMap<RelPath, (RelPath, Stat)>,
+    /// The new paths among both.
+    arriving: BTreeSet<RelPath>,
     /// Paths that were directories and hold something else now; taken over once
     /// the deletion of what was below them is written.
     replaced: Vec<(RelPath, Observed)>,
@@ -147,6 +149,7 @@ impl Local {
         self.queue.contains_key(path)
             || self.hashing.contains_key(path)
             || self.moving.contains_key(path)
+            || self.arriving.contains(path)
     }
 
     pub(crate) fn is_saturated(&self) -> bool {
@@ -509,6 +512,10 @@ impl<I: Index> Engine<I> {
                 None => drop(self.local.queue.insert(path, stat)),
             }
         }
+        let Local { leaving, awaiting_absence, arriving, .. } = &mut self.local;
+        let certain = leaving.values().flatten().map(|(new, _)| new);
+        let candidates = awaiting_absence.values().map(|(new, _)| new);
+        *arriving = certain.chain(candidates).cloned().collect();
         self.local.replaced.extend(scan.replaced);
         if !scan.vanished.is_empty() {
             let paths = scan.vanished.into_iter().map(|(path, _)| path).collect();
@@ -524,6 +531,9 @@ impl<I: Index> Engine<I> {
         for (old, absence) in absences {
             let Some(certain) = self.local.leaving.remove(&old) else { continue };
             let candidate = self.local.awaiting_absence.remove(&old);
+            for (new, _) in certain.iter().chain(&candidate) {
+                self.local.arriving.remove(new);
+            }
             let entry = self.entry(&old)?;
             let is_error = absence == Absence::Unknown;
             let is_gone = (absence == Absence::Absent

@@ -98,7 +98,10 @@ impl<I: Index> Engine<I> {
                     self.step_done(&step, stat, record)?;
                 }
                 failed => {
-                    self.clear_landing(&path)?;
+                    // What a crash left there is still to be read.
+                    if !self.local.is_catching_up() {
+                        self.clear_landing(&path)?;
+                    }
                     self.step_failed(&step, failed)?;
                 }
             }
