@@ -292,8 +292,14 @@ impl Actor {
         }
         let Some(open) = self.open.as_mut() else { return };
         let inputs = durable(&open.root, inputs);
+        for input in &inputs {
+            tracing::trace!(?input, "in");
+        }
         match open.engine.handle(inputs, now_ms()) {
             Ok(effects) => {
+                for effect in &effects {
+                    tracing::trace!(?effect, "out");
+                }
                 open.gate.set_closed(open.engine.is_saturated());
                 for effect in effects {
                     self.execute(effect);
