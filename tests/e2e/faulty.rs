@@ -10,6 +10,7 @@ mod names;
 mod serve;
 
 use std::path::{Path, PathBuf};
+use std::process::Command;
 use std::sync::{Arc, Mutex};
 
 use fuser::{BackgroundSession, Config, MountOption};
@@ -74,11 +75,6 @@ impl Faulty {
         self.with(|disk| disk.is_cut)
     }
 
-    /// How many changes there have been since it was mounted.
-    pub(crate) fn changes(&self) -> u64 {
-        self.with(|disk| disk.changes)
-    }
-
     /// Gives the power back: what the disk holds now is what outlasted the cut.
     pub(crate) fn restore(&mut self, random: &mut Random) {
         self.unmount();
@@ -116,7 +112,11 @@ impl Faulty {
     }
 
     fn unmount(&mut self) {
-        // Detaches it; its thread ends by itself once nobody holds it open any more.
+        // Lazily: what still runs in it must not keep it. Its thread ends by
+        // itself once nobody holds it open any more.
+        if self.session.is_some() {
+            let _ = Command::new("umount").arg("-l").arg(&self.path).status();
+        }
         drop(self.session.take());
     }
 }
