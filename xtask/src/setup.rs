@@ -32,7 +32,11 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     Tool { program: "mount", package: "mount", purpose: "mounts small disks" },
     Tool { program: "unshare", package: "util-linux", purpose: "keeps mounts to the test" },
     Tool { program: "strace", package: "strace", purpose: "kills daemons at any call" },
-    Tool { program: "mkfs.btrfs", package: "btrfs-progs", purpose: "makes small disks to share on" },
+    Tool {
+        program: "mkfs.btrfs",
+        package: "btrfs-progs",
+        purpose: "makes small disks to share on",
+    },
     Tool { program: "mkfs.xfs", package: "xfsprogs", purpose: "makes disks of another kind" },
 ];
 
