@@ -1,0 +1,122 @@
+//! What an observation of the tree means: which edit is written, or kept to this device.
+
+use driftless_core::diff::{Change, mode_of};
+use driftless_core::{
+    Content, Entry, FileRecord, Index, MovedFrom, OnDisk, Problem, ProblemCode, RelPath, Stat,
+    VersionVector,
+};
+
+use crate::engine::{Engine, Mode};
+use crate::io::Event;
+
+impl<I: Index> Engine<I> {
+    /// Writes what an observation means.
+    pub(super) fn take_over(
+        &mut self,
+        path: &RelPath,
+        entry: &Entry,
+        change: Change,
+        moved_from: Option<MovedFrom>,
+    ) -> Result<(), I::Error> {
+        let mut after = Entry { landing: None, suspect: false, ..entry.clone() };
+        match change {
+            Change::Read(_) => return Ok(()),
+            Change::Nothing if entry.landing.is_none() => return Ok(()),
+            Change::Nothing => after.suspect = entry.suspect,
+            Change::Restat(stat) => {
+                if let Some(disk) = after.disk.as_mut() {
+                    disk.stat = stat;
+                }
+                after.suspect = entry.suspect;
+            }
+            Change::Rot(content, stat) => {
+                let Some(known) = entry.present() else { return Ok(()) };
+                let record = FileRecord { content, ..known.record.clone() };
+                after.disk = Some(OnDisk { record, stat, local: true });
+                after.suspect = true;
+                self.report_suspect(path);
+            }
+            Change::Adopt(record, stat) => {
+                let content = as_found(&record.content, &stat);
+                // A send-only device does not mind another's mode and time.
+                let is_exact = content == record.content || self.config.mode == Mode::SendOnly;
+                let found = FileRecord { version: VersionVector::new(), content, ..record.clone() };
+                let record = if is_exact { record } else { found };
+                after.disk = Some(OnDisk { record, stat, local: false });
+            }
+            Change::Write(content, stat) => {
+                let Some(disk) = self.written(path, entry, content, stat, moved_from) else {
+                    return Ok(());
+                };
+                if !disk.local {
+                    after.write(disk.record.clone());
+                }
+                self.publish_change(path, entry, &disk.record);
+                after.disk = Some(disk);
+            }
+            Change::Delete => {
+                let content = Content::Tombstone { moved_to: None };
+                let Some(disk) = self.written(path, entry, content, Stat::default(), None) else {
+                    return Ok(());
+                };
+                self.publish_change(path, entry, &disk.record);
+                if disk.local {
+                    // A file that was only here leaves nothing to keep to oneself.
+                    after.disk = (!entry.heads.is_empty()).then_some(disk);
+                } else {
+                    after.write(disk.record);
+                    after.disk = None;
+                }
+            }
+        }
+        self.store(path, entry, after)
+    }
+
+    /// The tree's new state after a local edit: a version of its own, or, in a
+    /// receive-only folder, a change to the version before.
+    fn written(
+        &mut self,
+        path: &RelPath,
+        entry: &Entry,
+        content: Content,
+        stat: Stat,
+        moved_from: Option<MovedFrom>,
+    ) -> Option<OnDisk> {
+        if self.config.mode == Mode::ReceiveOnly {
+            let version =
+                entry.disk.as_ref().map(|disk| disk.record.version.clone()).unwrap_or_default();
+            let (device, changed_ms) = (self.config.device, self.now_ms);
+            let record = FileRecord {
+                version,
+                content,
+                previous: None,
+                device,
+                changed_ms,
+                moved_from: None,
+            };
+            return Some(OnDisk { record, stat, local: true });
+        }
+        let record = self.writer().edit(entry, content, moved_from);
+        if record.is_none() {
+            let message = "its history of edits is full; rename it to go on".to_owned();
+            self.report(Problem { path: path.to_string(), code: ProblemCode::Io, message });
+        }
+        record.map(|record| OnDisk { record, stat, local: false })
+    }
+
+    pub(crate) fn publish_synced(&mut self, path: &RelPath, was_there: bool, record: &FileRecord) {
+        let action = crate::engine::action_of(was_there, record);
+        self.publish(Event::Synced { path: path.clone(), action, device: record.device });
+    }
+}
+
+/// The content with the mode and time that were found.
+fn as_found(content: &Content, stat: &Stat) -> Content {
+    let mut content = content.clone();
+    match &mut content {
+        Content::File { mode, mtime_ns, .. } => (*mode, *mtime_ns) = (mode_of(stat), stat.mtime_ns),
+        Content::Directory { mode } => *mode = mode_of(stat),
+        Content::Symlink { .. } | Content::Tombstone { .. } => {}
+    }
+    content
+}
