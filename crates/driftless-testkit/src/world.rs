@@ -71,7 +71,7 @@ pub struct Failure {
     /// What did not hold.
     pub what: String,
     /// All that happened, where it happened at random.
-    pub story: Option<Story>,
+    pub story: Option<Box<Story>>,
 }
 
 impl Failure {

@@ -59,7 +59,7 @@ pub fn run_random_on<I: WorldIndex>(seed: u64, length: usize) -> Result<[u8; 32]
         }
         world.end()
     });
-    result.map_err(|failure| Failure { story: Some(story), ..failure })
+    result.map_err(|failure| Failure { story: Some(Box::new(story)), ..failure })
 }
 
 /// Makes a panic a failure like others.

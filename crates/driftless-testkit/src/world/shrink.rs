@@ -20,7 +20,7 @@ impl Failure {
     /// As [`Failure::shrunk`], on the indexes that it happened on.
     #[must_use]
     pub fn shrunk_on<I: WorldIndex>(self) -> Self {
-        let Some(story) = self.story.clone() else { return self };
+        let Some(story) = self.story.as_deref().cloned() else { return self };
         let hook = panic::take_hook();
         panic::set_hook(Box::new(|_| {}));
         let kind = self.kind().to_owned();
@@ -59,7 +59,7 @@ impl Shrink {
         self.plays += 1;
         match guarded(story.seed, || story.play::<I>()) {
             Err(failure) if failure.kind() == self.kind => {
-                self.best = Failure { story: Some(story.clone()), ..failure };
+                self.best = Failure { story: Some(Box::new(story.clone())), ..failure };
                 true
             }
             _ => false,
