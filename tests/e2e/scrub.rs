@@ -3,7 +3,9 @@
 use std::fs;
 use std::path::Path;
 
-use crate::harness::{Mount, SOON, Scratch, check, content, settle, settle_equal, two_devices, until};
+use crate::harness::{
+    Mount, SOON, Scratch, check, content, settle, settle_equal, two_devices, until,
+};
 
 /// Changes a byte of `bytes` where they lie in the image of a disk that is not mounted.
 fn rot(image: &Path, bytes: &[u8]) {

@@ -65,7 +65,8 @@ fn build(root: &Path) -> anyhow::Result<PathBuf> {
     let messages = String::from_utf8_lossy(&output.stdout);
     let messages = messages.lines().filter_map(|line| serde_json::from_str::<Value>(line).ok());
     let programs = messages.filter(|message| message["target"]["name"] == "sim");
-    let program = programs.filter_map(|it| it["executable"].as_str().map(PathBuf::from)).last();
+    let program =
+        programs.filter_map(|it| it["executable"].as_str().map(PathBuf::from)).next_back();
     program.context("cargo built no simulator")
 }
 

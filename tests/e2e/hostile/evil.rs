@@ -188,7 +188,7 @@ impl Link {
             Message::IndexUpdate(update) => Some(update.paths),
             _ => None,
         });
-        updates.flatten().filter(|told| told.path.as_str() == path).map(|told| told.held).last()
+        updates.flatten().rfind(|told| told.path.as_str() == path).map(|told| told.held)
     }
 
     /// Sends a message as any device would.
