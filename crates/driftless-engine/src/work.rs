@@ -226,13 +226,17 @@ impl<I: Index> Engine<I> {
 
     /// Finds the paths that need what the store of heads holds: those in
     /// conflict, and those whose content was taken from a conflict elsewhere.
+    /// What an index from a backup says to be there and is not, is not held.
     fn find_users_of_stored(&mut self) -> Result<(), I::Error> {
         let mut after: Option<RelPath> = None;
-        while !self.work.stored.is_empty() {
+        loop {
             let page = self.index.flagged(Flag::Conflict, after.as_ref(), PENDING / 2)?;
             let Some((last, _)) = page.last() else { break };
             after = Some(last.clone());
             self.note_users(&page);
+            for (path, entry) in page {
+                self.store(&path, &entry, entry.clone())?;
+            }
         }
         after = None;
         while !self.work.stored.is_empty() {

@@ -116,6 +116,7 @@ impl<I: WorldIndex> World<I> {
         if self.devices[device].disk.ignored == ignored {
             return;
         }
+        self.ledger.ignored.extend(ignored.clone());
         self.devices[device].disk.ignored = ignored;
         if self.devices[device].engine.is_some() {
             self.tell(device, Input::RulesChanged);

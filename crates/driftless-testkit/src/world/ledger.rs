@@ -32,6 +32,9 @@ pub(crate) struct Ledger {
     pub(crate) is_unsure: bool,
     /// A device was removed, so that deletions may have been forgotten without it.
     pub(crate) was_removed: bool,
+    /// What an ignore rule ever covered: a device that ignores a path says
+    /// nothing of it, not even that it was deleted.
+    pub(crate) ignored: BTreeSet<RelPath>,
     /// Paths that people ever changed on a device, itself.
     touched_on: BTreeSet<(usize, RelPath)>,
 }
@@ -103,6 +106,9 @@ impl Ledger {
 
     /// Whether someone knows of a deletion that supersedes `record`.
     pub(crate) fn is_deleted(&self, path: &RelPath, record: &FileRecord) -> bool {
+        if self.ignored.iter().any(|ignored| path.is_within(ignored)) {
+            return false;
+        }
         let known = self.versions.get(path).into_iter().flat_map(BTreeMap::values);
         known.filter(|memory| memory.known_to != 0).any(|Memory { meaning, .. }| {
             meaning.content.is_tombstone()
