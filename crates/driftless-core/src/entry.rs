@@ -129,7 +129,8 @@ impl Entry {
     /// Marks the heads that are held here: the shown one once the tree agrees
     /// with it, others whose data the tree has, and files that `keeps` says
     /// are in the store of heads. The record of anything but a file is all
-    /// there is to keep of it.
+    /// there is to keep of it: a deletion is told even while what concurs with
+    /// it is still on its way, or others would wait for what it took away.
     pub fn refresh_held(&mut self, keeps: impl Fn(&FileRecord) -> bool) {
         if self.ignored {
             self.heads.set_holder(Slot::ME, |_| false);
@@ -150,7 +151,7 @@ impl Entry {
                         || is(Sabotage::ClaimUnkept)
                 }
                 Content::Tombstone { .. } | Content::Symlink { .. } | Content::Directory { .. } => {
-                    settled
+                    true
                 }
             }
         });
