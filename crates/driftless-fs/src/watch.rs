@@ -273,3 +273,37 @@ impl Run {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use notify::event::Flag;
+    use notify::{Error, Event};
+
+    use super::{
+        AccessKind, AccessMode, Arc, AtomicBool, EventKind, Hint, Ordering, RelPath, bounded,
+        handler,
+    };
+
+    /// D10
+    #[test]
+    fn events_that_were_lost_or_name_no_path_mean_a_look_at_everything() {
+        let closed = |name: &str| {
+            let kind = EventKind::Access(AccessKind::Close(AccessMode::Write));
+            Event::new(kind).add_path(["/folder", name].iter().collect())
+        };
+        let is_lost = |event, hints: usize| {
+            let (sender, receiver) = bounded(hints);
+            let is_overflown = Arc::new(AtomicBool::new(false));
+            handler("/folder".into(), sender, is_overflown.clone())(event);
+            (is_overflown.load(Ordering::Acquire), receiver.try_recv().ok())
+        };
+        let name = Hint::Closed(RelPath::parse("a").unwrap());
+        assert_eq!(is_lost(Ok(closed("a")), 1), (false, Some(name)));
+        assert_eq!(is_lost(Ok(closed(".driftless/staging/a")), 1), (false, None));
+        let told = (true, Some(Hint::Lost));
+        assert_eq!(is_lost(Ok(Event::new(EventKind::Other)), 1), told, "no path");
+        assert_eq!(is_lost(Ok(closed("a").set_flag(Flag::Rescan)), 1), told, "the queue ran over");
+        assert_eq!(is_lost(Err(Error::generic("broken")), 1), told);
+        assert_eq!(is_lost(Ok(closed("a")), 0), (true, None), "ours ran over");
+    }
+}
