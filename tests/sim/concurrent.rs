@@ -31,6 +31,14 @@ fn an_edit_under_the_old_name_lands_at_the_new_one() {
 #[test]
 fn two_renames_of_one_file_lose_neither_name_nor_content() {
     assert_eq!(settle("base a=1; here mv a b; there mv a c"), "b=1; c=1");
+    assert_eq!(settle("base a=1; here mv a b; there mv a c; third mv a d"), "b=1; c=1; d=1");
+    assert_eq!(
+        settle("base mkdir d; base d/a=1; here mv d e; there mv d f"),
+        "e/; e/a=1; f/; f/a=1"
+    );
+    // Where two names take over an edit, one of them is enough.
+    let shown = settle("base a=1; here mv a b; there mv a c; third a=2");
+    assert!(["b=2; c=1", "b=1; c=2", "b=2; c=2"].contains(&&*shown), "{shown}");
 }
 
 /// C5

@@ -73,14 +73,20 @@ fn a_crash_while_an_overtaken_rename_lands_leaves_no_conflict() {
 /// P6
 #[test]
 fn what_was_not_fetched_yet_is_not_deleted_after_a_power_cut() {
-    let mut world = World::new(12, 2);
-    for number in 0..20 {
-        world.write(0, &format!("file {number}"), &format!("content {number}"));
+    let mut amiss = 0;
+    for after_ms in (20..200).step_by(5) {
+        let mut world = World::new(12, 2);
+        for number in 0..20 {
+            world.write(0, &format!("file {number}"), &format!("content {number}"));
+        }
+        world.scan(0);
+        world.wait(after_ms);
+        world.cut_power(1);
+        amiss += usize::from((1..20).contains(&world.shows(1).matches("content").count()));
+        let shown = outcome(&mut world);
+        assert_eq!(shown.matches("content").count(), 20, "after {after_ms} ms: {shown}");
     }
-    world.wait(60);
-    world.cut_power(1);
-    settled(world.settle());
-    assert_eq!(world.shows(1).matches("content").count(), 20);
+    assert!(amiss > 0, "some cuts fall in the middle");
 }
 
 /// P8
@@ -95,8 +101,8 @@ fn a_lost_index_makes_a_conflict_only_where_contents_differ() {
     world.wait(1000);
     world.lose_index(1);
     let shown = outcome(&mut world);
-    assert!(shown.ends_with("; same=1"), "{shown}");
-    assert!(shown.starts_with("differs=") && shown.contains('1') && shown.contains('2'), "{shown}");
+    let expected = ["differs=1 | also 2; same=1", "differs=2 | also 1; same=1"];
+    assert!(expected.contains(&&*shown), "{shown}");
 }
 
 /// P9, I10: what the old index said anew, before it heard of its age, is not
