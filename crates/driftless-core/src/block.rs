@@ -177,9 +177,9 @@ mod tests {
         assert_eq!(BlockList::single(empty.content_id(), 0), Some(empty));
     }
 
+    /// H3
     #[test]
     fn absurd_lists_are_refused() {
-        // H3
         let block = |len| Block { hash: BlockHash::of(b""), len };
         assert_eq!(BlockList::new(vec![block(0)]), Err(BlockListError::Length));
         assert_eq!(BlockList::new(vec![block(MAX_BLOCK_BYTES + 1)]), Err(BlockListError::Length));

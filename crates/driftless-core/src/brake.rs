@@ -52,9 +52,9 @@ impl Brake {
 mod tests {
     use super::*;
 
+    /// H13
     #[test]
     fn mass_changes_are_held_and_ordinary_ones_are_not() {
-        // H13
         let check = |files, need_deletions, need_rewrites| {
             let totals = Totals { files, need_deletions, need_rewrites, ..Totals::default() };
             Brake::default().check(&totals).is_some()

@@ -349,9 +349,9 @@ mod tests {
     }
 
     proptest! {
+        /// I15, I6
         #[test]
         fn joining_is_commutative_associative_and_idempotent(a in heads(), b in heads(), c in heads()) {
-            // I15, I6
             prop_assert_eq!(a.joined(&b), b.joined(&a));
             prop_assert_eq!(a.joined(&a), a.clone());
             prop_assert_eq!(records(&a.joined(&b).joined(&c)), records(&a.joined(&b.joined(&c))));
@@ -367,9 +367,9 @@ mod tests {
             }
         }
 
+        /// I7
         #[test]
         fn shown_order_is_strict_total_and_transitive(a in record(), b in record(), c in record()) {
-            // I7
             prop_assert_eq!(a.shown_order(&b), b.shown_order(&a).reverse());
             prop_assert_eq!(a.shown_order(&b) == Ordering::Equal, a == b);
             if a.shown_order(&b) != Ordering::Greater && b.shown_order(&c) != Ordering::Greater {
@@ -381,9 +381,9 @@ mod tests {
             }
         }
 
+        /// I8, C13
         #[test]
         fn equal_data_is_no_conflict(a in heads()) {
-            // I8, C13
             let live: Vec<_> = a.iter().filter(|head| !head.record.content.is_tombstone()).collect();
             let all_same = live.windows(2).all(|pair| pair[0].record.content.is_same_data(&pair[1].record.content));
             prop_assert_eq!(a.is_conflict(), !all_same);

@@ -140,9 +140,9 @@ impl fmt::Debug for RelPath {
 mod tests {
     use super::*;
 
+    /// H1
     #[test]
     fn hostile_paths_are_refused() {
-        // H1
         for (text, error) in [
             ("", ParsePathError::Empty),
             ("/etc/passwd", ParsePathError::NotPlain),
@@ -161,9 +161,9 @@ mod tests {
         assert_eq!(RelPath::parse(&"n/".repeat(2049)), Err(ParsePathError::TooLong));
     }
 
+    /// F10
     #[test]
     fn odd_names_are_kept_exactly() {
-        // F10
         for text in
             ["a:b", "CON", "x.", "new\nline", "back\\slash", "…", "a/.driftless", &"n".repeat(255)]
         {

@@ -180,9 +180,9 @@ mod tests {
         }
     }
 
+    /// H8
     #[test]
     fn absurd_counters_are_refused_and_never_reached() {
-        // H8
         let author = Author(1);
         assert_eq!(
             VersionVector::from_counters(vec![(author, u64::MAX)]),

@@ -54,9 +54,9 @@ mod tests {
         }
     }
 
+    /// H6
     #[test]
     fn a_compression_bomb_is_refused() {
-        // H6
         let bomb = pack(vec![0; 64 * MAX_FRAME_BYTES]);
         assert!(bomb.len() < MAX_FRAME_BYTES);
         assert!(unpack(&bomb).is_err());

@@ -76,9 +76,9 @@ mod tests {
     use super::*;
     use std::fs;
 
+    /// I12, H2, F11
     #[test]
     fn neither_way_of_opening_follows_a_symlink() {
-        // H2, F11
         let tree = tempfile::tempdir().unwrap();
         fs::create_dir_all(tree.path().join("in/deep")).unwrap();
         fs::write(tree.path().join("in/deep/file"), "x").unwrap();

@@ -82,9 +82,9 @@ fn every_kind_of_step_does_its_work_and_reports_what_is_there_now() {
 /// What a person may do to `victim` between plan and apply.
 type Edit = fn(&Folder);
 
+/// I5, F3, F7, C14, C6
 #[test]
 fn a_step_whose_victim_changed_is_stale_and_leaves_everything_alone() {
-    // I5, F3, F7, C14, C6
     let edits: [(&str, Edit); 5] = [
         ("written", |folder| {
             folder.write("victim", "mine");
@@ -141,9 +141,9 @@ fn a_step_whose_victim_changed_is_stale_and_leaves_everything_alone() {
     }
 }
 
+/// C14
 #[test]
 fn what_was_created_or_removed_before_a_step_makes_it_stale() {
-    // C14
     let folder = Folder::new();
     folder.write("there", "mine");
     for step in [
@@ -165,9 +165,9 @@ fn what_was_created_or_removed_before_a_step_makes_it_stale() {
     assert!(!folder.exists("there"));
 }
 
+/// F3: a person saves again and again while versions are installed over the file.
 #[test]
 fn a_save_during_the_swap_is_never_lost() {
-    // F3: a person saves again and again while versions are installed over the file.
     let folder = Folder::new();
     folder.write("file", "0");
     let at = folder.at("file");
@@ -194,9 +194,9 @@ fn a_save_during_the_swap_is_never_lost() {
     assert!(folder.private("staging").iter().all(|(_, bytes)| bytes.starts_with(b"theirs")));
 }
 
+/// C5, I16
 #[test]
 fn a_directory_is_removed_only_when_empty_and_nothing_below_is_touched() {
-    // C5, I16
     let folder = Folder::new();
     folder.write("d/kept", "mine");
     for step in [
@@ -218,9 +218,9 @@ fn a_directory_is_removed_only_when_empty_and_nothing_below_is_touched() {
     assert_eq!(folder.history(), ["a file now"], "the file in the way");
 }
 
+/// I12, H2, C15, F11
 #[test]
 fn a_parent_swapped_for_a_symlink_leads_nowhere() {
-    // H2, C15, F11
     let folder = Folder::new();
     let outside = tempfile::tempdir().unwrap();
     fs::write(outside.path().join("file"), "precious").unwrap();
@@ -275,9 +275,9 @@ fn one_side_of_a_conflict_goes_to_the_store_of_heads() {
     assert_eq!(released, heads::Released::Deleted, "the tree holds the same");
 }
 
+/// C17, I16
 #[test]
 fn ignored_paths_are_not_changed() {
-    // C17, I16
     let folder = Folder::new();
     folder.write(".driftlessignore", "secret\n").write("secret/mine", "x").write("open", "");
     let step = remove("secret/mine", folder.unchanged("secret/mine"));
@@ -294,9 +294,9 @@ fn ignored_paths_are_not_changed() {
     assert_eq!(outcomes[1].1, Outcome::Ignored);
 }
 
+/// F8
 #[test]
 fn a_hard_link_keeps_its_siblings() {
-    // F8
     let folder = Folder::new();
     folder.write("one", "shared");
     fs::hard_link(folder.at("one"), folder.at("two")).unwrap();
@@ -305,9 +305,9 @@ fn a_hard_link_keeps_its_siblings() {
     assert_eq!((folder.read("one"), folder.read("two")), (b"changed".to_vec(), b"shared".to_vec()));
 }
 
+/// F12
 #[test]
 fn the_longest_names_need_no_room_for_a_temporary_one() {
-    // F12
     let folder = Folder::new();
     let name = "n".repeat(255);
     assert!(is_applied(&folder.apply(folder.install(&name, "1", Precondition::Absent))));
@@ -339,9 +339,9 @@ fn many_files_of_one_content_are_installed_in_one_group() {
     assert_eq!(folder.apply(step), Outcome::NotStaged);
 }
 
+/// D6, D8
 #[test]
 fn nothing_is_applied_below_a_root_that_is_not_verified() {
-    // D6, D8
     let folder = Folder::new();
     folder.write("file", "mine");
     let steps = vec![
@@ -354,9 +354,9 @@ fn nothing_is_applied_below_a_root_that_is_not_verified() {
     assert_eq!(folder.read("file"), b"mine");
 }
 
+/// D1
 #[test]
 fn a_full_disk_blocks_and_leaves_the_original() {
-    // D1
     let dir = tempfile::tempdir().unwrap();
     let mounted = std::process::Command::new("mount")
         .args(["-t", "tmpfs", "-o", "size=1m", "tmpfs"])

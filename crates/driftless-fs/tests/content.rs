@@ -22,9 +22,9 @@ fn hash(folder: &Folder, at: &str) -> Hashed {
     hash_file(&folder.root, &path(at), folder.stat(at), None).unwrap()
 }
 
+/// F6
 #[test]
 fn a_small_file_is_one_block_and_a_large_one_is_cut() {
-    // F6
     let folder = Folder::new();
     folder.write("empty", "").write("small", "abc").write("large", noise("large", 1_000_000));
     assert_eq!(hash(&folder, "empty").blocks.blocks().len(), 0);
@@ -36,9 +36,9 @@ fn a_small_file_is_one_block_and_a_large_one_is_cut() {
     assert_eq!(kept.unwrap().level.number(), 1, "a file keeps its level");
 }
 
+/// F1, F4, F9, F11
 #[test]
 fn a_file_is_hashed_as_it_is_now_and_what_took_its_place_is_not() {
-    // F1, F4, F9, F11
     let folder = Folder::new();
     folder.write("file", "one");
     let expected = folder.stat("file");
@@ -53,9 +53,9 @@ fn a_file_is_hashed_as_it_is_now_and_what_took_its_place_is_not() {
     assert!(matches!(hash(&folder), Err(HashError::Unstable)));
 }
 
+/// F1
 #[test]
 fn a_file_that_changes_while_it_is_read_is_never_hashed_as_a_mixture() {
-    // F1
     let folder = Folder::new();
     let size = 24 << 20;
     folder.write("file", vec![0; size]);
@@ -87,9 +87,9 @@ fn a_file_that_changes_while_it_is_read_is_never_hashed_as_a_mixture() {
     assert!(contents.iter().all(|content| states.contains(content)));
 }
 
+/// F2, I13
 #[test]
 fn a_block_is_served_only_while_it_is_what_its_hash_says() {
-    // F2, I13
     let folder = Folder::new();
     folder.write("file", noise("x", 600_000));
     let hashed = hash(&folder, "file");
@@ -107,9 +107,9 @@ fn a_block_is_served_only_while_it_is_what_its_hash_says() {
     assert!(matches!(open(), Err(ReadError::Changed)));
 }
 
+/// P1, N1, H4
 #[test]
 fn a_partly_staged_file_resumes_with_the_blocks_that_verify() {
-    // P1, N1, H4
     let folder = Folder::new();
     let bytes = noise("big", 2_000_000);
     folder.write("source", &bytes);
@@ -168,9 +168,9 @@ fn blocks_that_are_held_locally_are_copied_after_verifying_them() {
     staged.finish().unwrap();
 }
 
+/// F5
 #[test]
 fn holes_stay_holes() {
-    // F5
     let folder = Folder::new();
     let size = 64 << 20;
     let file = fs::File::create(folder.at("sparse")).unwrap();
@@ -190,9 +190,9 @@ fn holes_stay_holes() {
     assert!(fs::read(sealed).unwrap() == folder.read("sparse"));
 }
 
+/// H6
 #[test]
 fn a_list_that_repeats_one_block_is_known_to_need_its_whole_size() {
-    // H6
     let folder = Folder::new();
     let block = Block { hash: BlockHash::of(&[1; 100]), len: 100 };
     let list = BlockList::new(vec![block; 1000]).unwrap();
@@ -221,9 +221,9 @@ fn a_block_that_occurs_often_is_asked_for_once() {
     staged.finish().unwrap();
 }
 
+/// P14, P1
 #[test]
 fn clearing_the_staging_area_rescues_what_is_not_driftless_own() {
-    // P14, P1
     let folder = Folder::new();
     let (needed, stale) = (folder.stage("needed"), folder.stage("stale"));
     let big = noise("big", 1_000_000);
@@ -271,9 +271,9 @@ fn a_version_is_restored_as_it_was() {
     assert!(other.is_empty());
 }
 
+/// N6
 #[test]
 fn history_expires_oldest_first_and_survives_a_jump_of_the_clock() {
-    // N6
     let folder = Folder::new();
     for index in 0..20 {
         let label = history::Label {
@@ -299,9 +299,9 @@ fn history_expires_oldest_first_and_survives_a_jump_of_the_clock() {
     assert_eq!(folder.private("history").len(), 1, "other files are left alone");
 }
 
+/// H4
 #[test]
 fn content_that_is_not_what_it_is_called_is_not_staged() {
-    // H4
     let folder = Folder::new();
     let staged = staging::stage_small(&folder.root, &content_of(b"one"), b"two");
     assert!(matches!(staged, Err(StageError::Mismatch)));

@@ -48,9 +48,9 @@ fn large_scans_come_in_stretches_without_a_gap() {
     assert_eq!(end, None, "the last stretch is open");
 }
 
+/// F9, F10
 #[test]
 fn special_files_and_odd_names_are_reported_and_never_opened() {
-    // F9, F10
     let folder = Folder::new();
     rustix::fs::mknodat(
         rustix::fs::CWD,
@@ -95,9 +95,9 @@ fn a_scope_tells_what_it_covered() {
     assert_eq!(found(&whole), ["d", "d/one", "d/sub", "d/sub/two"]);
 }
 
+/// F11, C15
 #[test]
 fn a_symlink_in_the_way_is_seen_and_not_followed() {
-    // F11, C15
     let folder = Folder::new();
     folder.write("real/file", "x");
     symlink("real", folder.at("link")).unwrap();
@@ -107,9 +107,9 @@ fn a_symlink_in_the_way_is_seen_and_not_followed() {
     assert_eq!(found(&batches), ["link"]);
 }
 
+/// D6
 #[test]
 fn another_mount_is_unknown_and_not_absent() {
-    // D6
     let folder = Folder::new();
     folder.write("mnt/kept", "x").write("a", "");
     let Some(_mount) = Tmpfs::at(&folder.at("mnt"), "1m") else { return };
@@ -122,9 +122,9 @@ fn another_mount_is_unknown_and_not_absent() {
     assert_eq!(seen[0].1, Absence::Unknown);
 }
 
+/// D2, D5; root may read everything, so that only others can tell.
 #[test]
 fn a_closed_directory_is_unknown_and_not_absent() {
-    // D2, D5; root may read everything, so that only others can tell.
     let folder = Folder::new();
     folder.write("closed/kept", "x").write("open", "");
     common::set_mode(&folder.at("closed"), 0);
@@ -140,9 +140,9 @@ fn a_closed_directory_is_unknown_and_not_absent() {
     assert_eq!(found(&folder.scan_all()), ["closed", "closed/kept", "open"]);
 }
 
+/// I4, D6, D7, D8
 #[test]
 fn only_a_listing_below_a_verified_root_makes_an_absence() {
-    // I4, D6, D7, D8
     let folder = Folder::new();
     folder.write("d/here", "x").write("file", "").write(".driftlessignore", "*.tmp\n");
     let look = |folder: &Folder| {
@@ -156,9 +156,9 @@ fn only_a_listing_below_a_verified_root_makes_an_absence() {
     assert_eq!(look(&folder), [Unknown; 5]);
 }
 
+/// D6, D7, D8, P10
 #[test]
 fn a_root_that_is_not_the_folder_is_refused_and_nothing_is_made() {
-    // D6, D7, D8, P10
     let folder = Folder::new();
     let open = |instance| Root::open(&folder.base, &folder_id(), instance);
     assert!(open(INSTANCE).is_ok());
@@ -187,9 +187,9 @@ fn a_root_that_is_not_the_folder_is_refused_and_nothing_is_made() {
     assert_eq!(Root::read_marker(&aside).unwrap().unwrap().instance, INSTANCE);
 }
 
+/// C17, I16
 #[test]
 fn the_nearest_rule_decides_and_ignored_trees_are_left_out() {
-    // C17, I16
     let folder = Folder::new();
     folder
         .write(".driftlessignore", "*.log\n/build/\n!keep.log\n")
@@ -221,9 +221,9 @@ fn the_nearest_rule_decides_and_ignored_trees_are_left_out() {
     assert!(folder.rules.changed());
 }
 
+/// I16
 #[test]
 fn a_bad_rule_is_told_and_an_unreadable_file_of_rules_ignores_all_that_it_may_cover() {
-    // I16
     let folder = Folder::new();
     folder.write("d/.driftlessignore", "a\n[z-a]\n").write("d/b", "").write("e", "");
     folder.scan_all();

@@ -98,9 +98,9 @@ fn private_and_ignored_paths_are_not_heard_of() {
     watched.hear("skip/a");
 }
 
+/// D10
 #[test]
 fn a_storm_is_gathered_and_nothing_of_it_is_missed() {
-    // D10
     let watched = watch(Folder::new());
     for index in 0..6_000 {
         watched.folder.write(&format!("storm/{}/{index}", index % 20), "");
@@ -130,9 +130,9 @@ fn a_storm_is_gathered_and_nothing_of_it_is_missed() {
     assert!(events < 60, "{events}");
 }
 
+/// F4
 #[test]
 fn a_file_kept_open_is_told_of_when_closed() {
-    // F4
     let watched = watch(Folder::new());
     let mut file = fs::File::create(watched.folder.at("log")).unwrap();
     file.write_all(b"one").unwrap();
@@ -140,9 +140,9 @@ fn a_file_kept_open_is_told_of_when_closed() {
     watched.hear("log");
 }
 
+/// D8
 #[test]
 fn a_root_that_goes_away_is_told_of() {
-    // D8
     let watched = watch(Folder::new());
     fs::rename(&watched.folder.base, watched.folder.base.with_extension("aside")).unwrap();
     assert_eq!(watched.events.recv_timeout(DEADLINE), Ok(WatchEvent::Rescan));

@@ -325,11 +325,11 @@ mod tests {
             prop_assert_eq!(decode(&bytes, &names(), Sequence(0)).unwrap(), entry);
         }
 
+        /// P7
         #[test]
         fn damaged_bytes_never_panic_and_cut_ones_are_refused(
             entry in conformance::entry(), at: usize, to: u8, cut: usize,
         ) {
-            // P7
             let mut bytes = encoded(&entry);
             let at = at % bytes.len();
             let cut = cut % bytes.len();
@@ -338,9 +338,9 @@ mod tests {
             let _ = decode(&bytes, &names(), Sequence(0));
         }
 
+        /// P7
         #[test]
         fn arbitrary_bytes_never_panic(mut bytes in proptest::collection::vec(any::<u8>(), 2..200)) {
-            // P7
             bytes[0] = FORMAT;
             let _ = decode(&bytes, &names(), Sequence(0));
         }

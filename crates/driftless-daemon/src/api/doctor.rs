@@ -272,9 +272,9 @@ mod tests {
         assert_eq!(state(0, 1 << 32), CheckState::Warning);
     }
 
+    /// N6
     #[test]
     fn a_clock_that_was_never_set_is_noticed() {
-        // N6
         assert_eq!(clock(0).state, CheckState::Failed);
         assert_eq!(clock(SANE_MS).state, CheckState::Ok);
     }

@@ -187,9 +187,9 @@ mod tests {
         }
     }
 
+    /// I17
     #[test]
     fn up_to_date_is_said_only_of_what_needs_nothing_and_was_looked_at_whole() {
-        // I17
         assert_eq!(shown(|_, _| ()).state, FolderState::UpToDate);
         let need = shown(|_, status| status.totals.need_files = 1);
         assert_eq!(need.state, FolderState::Syncing);
@@ -199,9 +199,9 @@ mod tests {
         assert_eq!(folder_shown(&folder(), None, 0).state, FolderState::Paused);
     }
 
+    /// H13
     #[test]
     fn what_is_held_back_is_a_problem_too_and_the_list_is_bounded() {
-        // H13
         let shown = shown(|view, status| {
             view.watch_problem = Some(problem(""));
             status.held_back = Some(HeldBack { deletions: 8, rewrites: 1 });

@@ -214,9 +214,9 @@ mod tests {
         assert_eq!(in_windows, in_one_piece);
     }
 
+    /// F5
     #[test]
     fn a_hole_has_the_blocks_of_the_zeros_that_it_stands_for() {
-        // F5
         use std::os::unix::fs::FileExt;
         let (head, tail) = (noise(700_000), noise(300_000));
         let size = 40_000_000_u64;
@@ -234,9 +234,9 @@ mod tests {
         }
     }
 
+    /// F5
     #[test]
     fn a_sparse_terabyte_is_hashed_without_reading_it() {
-        // F5
         let sparse = tempfile::tempfile().unwrap();
         sparse.set_len(1 << 40).unwrap();
         let blocks = blocks(&sparse.into(), 1 << 40, Level::MAX).unwrap();

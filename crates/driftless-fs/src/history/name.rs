@@ -203,9 +203,9 @@ mod tests {
         }
     }
 
+    /// F12
     #[test]
     fn a_long_name_is_shortened_and_stays_distinct() {
-        // F12
         let (one, two) =
             (format!("{}é1.txt", "n".repeat(245)), format!("{}é2.txt", "n".repeat(245)));
         let (a, b) = (named(&one, 0, 0), named(&two, 0, 0));

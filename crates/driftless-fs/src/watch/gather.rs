@@ -257,9 +257,9 @@ mod tests {
         assert_eq!(gather.take(start + MAX_PAUSE, &rules), None);
     }
 
+    /// C3
     #[test]
     fn the_halves_of_a_rename_are_passed_on_together() {
-        // C3
         let (_dir, rules) = rules();
         let (mut gather, start) = (Gather::default(), Instant::now());
         gather.note_departed(path("old"), start);
@@ -302,9 +302,9 @@ mod tests {
         }
     }
 
+    /// D10
     #[test]
     fn many_changes_in_a_directory_become_one_scope_and_too_many_a_rescan() {
-        // D10
         let (_dir, rules) = rules();
         let (mut gather, start) = (Gather::default(), Instant::now());
         for index in 0..1000 {
@@ -318,9 +318,9 @@ mod tests {
         assert_eq!(gather.take(start + MAX_PAUSE * 2, &rules), Some(WatchEvent::Rescan));
     }
 
+    /// F4
     #[test]
     fn a_file_that_is_being_written_waits_for_its_close() {
-        // F4
         let (_dir, rules) = rules();
         let (mut gather, start) = (Gather::default(), Instant::now());
         gather.note_writing(path("log"), start);

@@ -113,9 +113,9 @@ fn control_messages_read_back() {
     }
 }
 
+/// H3
 #[test]
 fn requests_read_back_and_are_bounded() {
-    // H3
     let block = |len| BlockRange { offset: 7, len, hash: BlockHash::of(b"x") };
     let request = |blocks| Request {
         folder: FolderId::parse("f").unwrap(),
@@ -140,9 +140,9 @@ fn requests_read_back_and_are_bounded() {
     }
 }
 
+/// H1, H3, H8
 #[test]
 fn hostile_records_are_refused() {
-    // H1, H3, H8
     let good = wire::Record {
         version: vec![wire::Counter { author: 1, count: 1 }],
         content: Some(wire::record::Content::Directory(wire::Directory { mode: 0o755 })),
