@@ -141,3 +141,31 @@ fn a_mass_deletion_is_held_until_someone_confirms_it() {
     assert_eq!(outcome(&mut world), "kept=1");
     assert!(world.keeps_in_history(1, "7"));
 }
+
+/// H13: a program that saves one file again and again changes one file.
+#[test]
+fn a_file_that_is_rewritten_all_the_time_is_no_mass_change() {
+    let mut world = World::new(29, 2);
+    world.configure(1, |config| {
+        config.brake = Some(Brake { at_least: 3, percent: 40, at_most: 1000 });
+    });
+    for name in ["a", "b", "c", "d", "e"] {
+        world.write(0, name, "at first");
+    }
+    settled(world.settle());
+    let mut rewrite = |name, text: &str| {
+        world.write(0, name, text);
+        world.scan(0);
+        world.wait(10_000);
+        let held = world.status(1).is_some_and(|status| status.held_back.is_some());
+        (held, world.shows(1))
+    };
+    for save in 0..12 {
+        let text = format!("save {save}");
+        let shown = format!("a={text}; b=at first; c=at first; d=at first; e=at first");
+        assert_eq!(rewrite("a", &text), (false, shown));
+    }
+    let shown = "a=save 11; b=encrypted; c=at first; d=at first; e=at first".to_owned();
+    assert_eq!(rewrite("b", "encrypted"), (false, shown.clone()));
+    assert_eq!(rewrite("c", "encrypted"), (true, shown), "too much within ten minutes");
+}

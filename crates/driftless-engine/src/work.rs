@@ -47,9 +47,6 @@ const PASSED_OVER_MS: u64 = 60_000;
 /// The mode of a directory that is brought back and was not there to be asked.
 const REVIVED_MODE: u16 = 0o755;
 
-/// Deletions and rewrites within this time count together for the brake, in milliseconds.
-const BRAKE_WINDOW_MS: u64 = 600_000;
-
 /// What is in progress. Forgetting it costs time, never data.
 #[derive(Debug, Default)]
 pub(crate) struct Work {
@@ -90,8 +87,8 @@ pub(crate) struct Work {
     recheck: BTreeSet<RelPath>,
     confirmed: bool,
     was_held_back: bool,
-    /// Deletions and rewrites carried out since the window began.
-    recent: (u64, u64),
+    /// What counts together for the brake.
+    recent: brake::Recent,
 }
 
 #[derive(Debug)]

@@ -142,7 +142,7 @@ impl<I: Index> Engine<I> {
     ) -> Result<(), I::Error> {
         let path = step.path();
         let before = self.entry(path)?;
-        self.count_threat(&before);
+        self.count_threat(path, &before);
         self.work.reverting.remove(path);
         match step {
             Step::Install { content, displaced, .. } => {

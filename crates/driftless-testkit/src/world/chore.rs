@@ -138,7 +138,7 @@ impl<I: WorldIndex> World<I> {
         self.note(format_args!("{device} applies {}", step.path()));
         if let (Outcome::Applied(_), Some(victim), Some(there)) = (&outcome, victim, there) {
             self.check_victim(device, victim, &there);
-            self.check_brake(device, there.content);
+            self.check_brake(device, victim, there.content);
         }
         outcome
     }

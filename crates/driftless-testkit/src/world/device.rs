@@ -50,9 +50,9 @@ pub(crate) struct Device<I: WorldIndex> {
     pub(crate) full_scan_wanted: bool,
     pub(crate) chores: VecDeque<Chore>,
     pub(crate) doing_chore: bool,
-    /// Since when, and how often, a step took a content from the tree; `None`
+    /// Since when, and from which paths, steps took contents from the tree; `None`
     /// once a person said yes.
-    pub(crate) losses: Option<(u64, u64)>,
+    pub(crate) losses: Option<(u64, BTreeSet<RelPath>)>,
     /// The most files that the tree had meanwhile.
     pub(crate) most_files: u64,
 }
@@ -85,7 +85,7 @@ impl<I: WorldIndex> Device<I> {
             full_scan_wanted: false,
             chores: VecDeque::new(),
             doing_chore: false,
-            losses: Some((0, 0)),
+            losses: Some(Default::default()),
             most_files: 0,
         }
     }
@@ -110,7 +110,7 @@ impl<I: WorldIndex> Device<I> {
         self.full_scan_wanted = false;
         self.chores.clear();
         self.doing_chore = false;
-        (self.losses, self.most_files) = (Some((0, 0)), 0);
+        (self.losses, self.most_files) = (Some(Default::default()), 0);
     }
 }
 

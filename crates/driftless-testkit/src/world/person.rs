@@ -174,7 +174,7 @@ impl<I: WorldIndex> World<I> {
         self.note(format_args!("{device}'s clock jumps by {by_ms} ms"));
         let this = &mut self.devices[device];
         this.skew_ms += by_ms;
-        this.losses = this.losses.map(|_| (self.now_us, 0));
+        this.losses = this.losses.take().map(|_| (self.now_us, Default::default()));
     }
 
     /// Has all of a device's tree scanned.

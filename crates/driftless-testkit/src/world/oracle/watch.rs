@@ -57,9 +57,9 @@ impl<I: WorldIndex> World<I> {
         }
     }
 
-    /// H13: no more than the brake lets go is taken from a tree unasked. Twice
+    /// H13: no more files than the brake lets go are taken from a tree unasked. Twice
     /// as much is let pass here, because the engine counts anew now and then.
-    pub(crate) fn check_brake(&mut self, device: usize, taken: ContentId) {
+    pub(crate) fn check_brake(&mut self, device: usize, path: &RelPath, taken: ContentId) {
         let this = &mut self.devices[device];
         let Some(brake) = this.config.brake else { return };
         let files = this.disk.now.tree.values().filter(|node| !node.is_directory()).count() as u64;
@@ -69,12 +69,12 @@ impl<I: WorldIndex> World<I> {
             return;
         }
         let share = this.most_files * brake.percent / 100;
-        let Some((since_us, count)) = this.losses.as_mut() else { return };
+        let Some((since_us, lost)) = this.losses.as_mut() else { return };
         if self.now_us.abs_diff(*since_us) > BRAKE_WINDOW_US {
-            (*since_us, *count) = (self.now_us, 0);
+            (*since_us, *lost) = (self.now_us, BTreeSet::new());
         }
-        *count += 1;
-        if *count > 2 * brake.at_least.max(share + 1) {
+        lost.insert(path.clone());
+        if lost.len() as u64 > 2 * brake.at_least.max(share + 1) {
             self.fail(format!("H13: device {device} takes files away unasked"));
         }
     }
