@@ -95,6 +95,21 @@ pub(crate) fn two_devices(scratch: &Scratch) -> (Device, Device) {
     (ada, bob)
 }
 
+/// Two devices on a network that found each other by mDNS, were paired by a
+/// code, and share `notes`.
+pub(crate) fn neighbours(scratch: &Scratch, lan: &Lan) -> (Device, Device) {
+    let [mut ada, mut bob] = [("ada", 1), ("bob", 2)]
+        .map(|(name, number)| Device::on_lan(scratch, name, lan.namespace(number)));
+    ada.start();
+    bob.start();
+    let shown = ada.show_code();
+    bob.ok(&["pair", &shown.code]);
+    assert_eq!(shown.finish().code, Some(0));
+    share("notes", &[&ada, &bob]);
+    settle("notes", &[&ada, &bob]);
+    (ada, bob)
+}
+
 /// Makes two devices known to each other, with their addresses.
 pub(crate) fn introduce(one: &Device, other: &Device) {
     for (here, there) in [(one, other), (other, one)] {

@@ -2,7 +2,9 @@
 
 use std::fs;
 
-use crate::harness::{Device, Lan, SOON, Scratch, check, connected, settle, settle_equal, until};
+use crate::harness::{
+    Device, Lan, SOON, Scratch, check, connected, neighbours, settle_equal, until,
+};
 
 fn differing(code: &str) -> String {
     let number: u32 = code.replace(' ', "").parse().unwrap();
@@ -64,17 +66,7 @@ fn l7_devices_that_find_each_other_pair_by_a_code_that_one_wrong_guess_burns() {
 fn n1_a_large_file_goes_on_where_a_broken_link_left_it_and_an_insertion_costs_little() {
     let Some(lan) = Lan::new(2) else { return };
     let scratch = Scratch::new();
-    let [mut ada, mut bob] = [("ada", 1), ("bob", 2)]
-        .map(|(name, number)| Device::on_lan(&scratch, name, lan.namespace(number)));
-    ada.start();
-    bob.start();
-    let shown = ada.show_code();
-    bob.ok(&["pair", &shown.code]);
-    assert_eq!(shown.finish().code, Some(0));
-    for (here, there) in [(&ada, &bob), (&bob, &ada)] {
-        here.add_folder("notes", &[there.name()], &[]);
-    }
-    settle("notes", &[&ada, &bob]);
+    let (ada, bob) = neighbours(&scratch, &lan);
 
     let mut bytes = noise(64 << 20);
     let file = ada.path("notes").join("film.bin");

@@ -2,14 +2,7 @@
 
 use driftless_testkit::World;
 
-use crate::{outcome, settled};
-
-fn two_with(name: &str, text: &str) -> World {
-    let mut world = World::new(11, 2);
-    world.write(0, name, text);
-    settled(world.settle());
-    world
-}
+use crate::{outcome, settled, two_with};
 
 /// P3, P13, P1: wherever a crash falls, the rescan adopts what is there.
 #[test]

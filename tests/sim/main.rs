@@ -24,6 +24,14 @@ fn outcome(world: &mut World) -> String {
     world.shows(0)
 }
 
+/// Two devices that both have a file.
+fn two_with(name: &str, text: &str) -> World {
+    let mut world = World::new(11, 2);
+    world.write(0, name, text);
+    settled(world.settle());
+    world
+}
+
 fn settled(result: Result<(), Failure>) {
     result.unwrap_or_else(|failure| panic!("{failure}"));
 }

@@ -2,14 +2,7 @@
 
 use driftless_testkit::{Ailment, World};
 
-use crate::{outcome, settled};
-
-fn two_with(name: &str, text: &str) -> World {
-    let mut world = World::new(31, 2);
-    world.write(0, name, text);
-    settled(world.settle());
-    world
-}
+use crate::{outcome, settled, two_with};
 
 /// D1, D2, D4, D6, D7: what ails a disk deletes nothing elsewhere, changes
 /// nothing here, and is over when it is over.

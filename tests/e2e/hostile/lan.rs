@@ -13,25 +13,9 @@ use driftless_core::DeviceId;
 use mdns_sd::{ServiceDaemon, ServiceInfo};
 use rustix::thread::{LinkNameSpaceType, move_into_link_name_space};
 
-use crate::harness::{Device, Lan, SOON, Scratch, check, connected, settle, settle_equal, until};
+use crate::harness::{Lan, SOON, Scratch, check, connected, neighbours, settle_equal, until};
 
 const SERVICE: &str = "_driftless._udp.local.";
-
-/// Two paired devices on a network, found by mDNS.
-fn neighbours(scratch: &Scratch, lan: &Lan) -> (Device, Device) {
-    let [mut ada, mut bob] = [("ada", 1), ("bob", 2)]
-        .map(|(name, number)| Device::on_lan(scratch, name, lan.namespace(number)));
-    ada.start();
-    bob.start();
-    let shown = ada.show_code();
-    bob.ok(&["pair", &shown.code]);
-    assert_eq!(shown.finish().code, Some(0));
-    for (here, there) in [(&ada, &bob), (&bob, &ada)] {
-        here.add_folder("notes", &[there.name()], &[]);
-    }
-    settle("notes", &[&ada, &bob]);
-    (ada, bob)
-}
 
 /// Does something on a thread in a network namespace.
 fn within<T: Send + 'static>(
