@@ -87,8 +87,7 @@ impl<I: Index> Engine<I> {
         }
         let was_rolled_back =
             |seen: Seen| seen.sequence > cursor.sent || state.acknowledged > cursor.heard;
-        let was_rolled_back =
-            seen.is_some_and(was_rolled_back) && !is(Sabotage::OverlookRollback);
+        let was_rolled_back = seen.is_some_and(was_rolled_back) && !is(Sabotage::OverlookRollback);
         if is_back || was_rolled_back {
             // The device remembers what this index has said, or acknowledged,
             // and it does not, even if it has assigned as many sequences since.

@@ -18,8 +18,8 @@ use driftless_core::plan::{Plan, plan, revert};
 use driftless_core::sabotage::{Sabotage, is};
 use driftless_core::totals::brakes_on;
 use driftless_core::{
-    Content, ContentId, Displaced, Entry, FileRecord, Head, Heads, HolderSet, Index, Precondition,
-    RelPath, Slot, Stat, Step,
+    Content, ContentId, Displaced, Entry, FileRecord, Head, Heads, HolderSet, Index, OnDisk,
+    Precondition, RelPath, Slot, Stat, Step,
 };
 
 use crate::engine::{Engine, Mode, files_of, on_disk};
@@ -572,7 +572,29 @@ impl<I: Index> Engine<I> {
         let kept = before.heads.iter().filter(|head| !is_lost(&head.record));
         after.heads = Heads::from_heads(kept.cloned());
         if let Some(disk) = before.disk.as_ref().filter(|disk| !disk.local) {
+            if disk.record.version.is_empty() {
+                // It was to become what is lost now; it is this device's own.
+                return self.adopt_found(path, before, after);
+            }
             after.write(disk.record.clone());
+        }
+        self.store(path, before, after)
+    }
+
+    /// Makes what was found at `path`, and is no version yet, one.
+    fn adopt_found(
+        &mut self,
+        path: &RelPath,
+        before: &Entry,
+        mut after: Entry,
+    ) -> Result<(), I::Error> {
+        let Some(found) = after.disk.take() else { return self.store(path, before, after) };
+        if self.config.mode == Mode::ReceiveOnly {
+            after.disk = Some(OnDisk { local: true, ..found });
+        } else if let Some(record) = self.writer().edit(&after, found.record.content.clone(), None)
+        {
+            after.write(record.clone());
+            after.disk = Some(OnDisk { record, ..found });
         }
         self.store(path, before, after)
     }

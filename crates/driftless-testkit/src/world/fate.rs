@@ -2,7 +2,7 @@
 
 use std::collections::btree_map::Entry;
 
-use driftless_core::{Epoch, RelPath};
+use driftless_core::{ContentId, Epoch, RelPath};
 use driftless_engine::{Engine, Input, Mode};
 
 use super::device::id_of;
@@ -69,8 +69,10 @@ impl<I: WorldIndex> World<I> {
         }
         // What was never safe on any disk is gone, and nobody's fault.
         let was_safe = |content| self.devices.iter().any(|it| it.disk.was_durable(content));
+        let is_excused =
+            |content: &ContentId| !was_safe(*content) || self.ledger.rewritten.contains(content);
         let excused: Vec<_> =
-            loss.contents.into_iter().filter(|content| !was_safe(*content)).collect();
+            loss.contents.into_iter().filter(|content| is_excused(content)).collect();
         self.destroyed(excused);
         self.audit(device);
     }
@@ -226,6 +228,8 @@ impl<I: WorldIndex> World<I> {
         }
         this.asleep = same_epoch.then_some(backup).or(this.asleep.take());
         self.ledger.forget(device);
+        // It may announce what was deleted, and forgotten by all, since.
+        self.ledger.was_removed = true;
         self.note(format_args!("{device} has an old index"));
         self.start(device);
     }
