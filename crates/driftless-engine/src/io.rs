@@ -228,7 +228,10 @@ pub enum Effect {
     },
     /// Close all connections and open them again: a new epoch began, or all has
     /// to be said again, and what is in flight was said before.
-    Reintroduce,
+    Reintroduce {
+        /// Why, for the log.
+        reason: &'static str,
+    },
     /// Read a file and say [`Input::Hashed`].
     Hash {
         /// Where.

@@ -94,7 +94,12 @@ impl<I: Index> Engine<I> {
             self.index.set_cursor(slot, cursor)?;
             self.links.clear();
             self.begin_epoch(spare, cursor.sent)?;
-            self.effect(Effect::Reintroduce);
+            let reason = if is_back {
+                "the device was removed and is back; a new epoch begins"
+            } else {
+                "the index was rolled back; a new epoch begins"
+            };
+            self.effect(Effect::Reintroduce { reason });
             return Ok(());
         }
         cursor.acknowledged = seen.map_or(Sequence(0), |seen| seen.wanted_after);
@@ -179,7 +184,7 @@ impl<I: Index> Engine<I> {
             self.index.clear_holder(slot)?;
             // What is in flight follows on what no longer counts.
             self.links.clear();
-            self.effect(Effect::Reintroduce);
+            self.effect(Effect::Reintroduce { reason: "a device was removed" });
         }
         self.members = members;
         Ok(())
@@ -284,7 +289,7 @@ impl<I: Index> Engine<I> {
             self.index.set_cursor(slot, Cursor { received: Sequence(0), ..cursor })?;
         }
         self.links.clear();
-        self.effect(Effect::Reintroduce);
+        self.effect(Effect::Reintroduce { reason: "a content that was announced is nowhere" });
         Ok(())
     }
 

@@ -347,8 +347,8 @@ impl Actor {
                 tracing::warn!(device = %device.short(), reason, "the device breaks the rules; closing its connection");
                 self.hub.links.violation(device);
             }
-            Effect::Reintroduce => {
-                tracing::warn!("the index was rolled back; a new epoch begins");
+            Effect::Reintroduce { reason } => {
+                tracing::warn!(reason, "beginning anew with every device");
                 self.hub.links.restart(&members_of(&self.config, self.hub.device));
             }
             Effect::Hash { path, stat, previous } => {

@@ -238,7 +238,7 @@ impl<I: WorldIndex> World<I> {
                     self.fail(format!("device {device} accuses {}: {reason}", number_of(&from)));
                 }
             }
-            Effect::Reintroduce => self.disconnect_all(device),
+            Effect::Reintroduce { .. } => self.disconnect_all(device),
             Effect::Hash { path, stat, previous: _ } => {
                 self.activity += 1;
                 self.soon(device, patience_us, Event::HashBegin { path, expected: stat });
