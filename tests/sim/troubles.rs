@@ -97,6 +97,43 @@ fn a_torn_save_takes_no_earlier_version_with_it() {
     }
 }
 
+/// D9, I17: what a disk changed of itself is found by reading it, and goes
+/// nowhere, crash or not, before a person says which version is right.
+#[test]
+fn what_rotted_goes_nowhere_until_a_person_decides() {
+    for (keeps, right, wrong) in [(true, "g00d", "good"), (false, "good", "g00d")] {
+        let mut world = two_with("a", "good");
+        let counts = |world: &World| {
+            let problems = |device| world.status(device).map(|status| status.problems.len());
+            (problems(0), problems(1))
+        };
+        world.rot(1, "a", "g00d");
+        settled(world.rest());
+        assert_eq!(counts(&world), (Some(0), Some(0)), "nothing is seen of it");
+        world.scrub(1);
+        settled(world.rest());
+        assert_eq!(counts(&world), (Some(0), Some(1)));
+        let lacking = world.status(0).map(|status| status.lacking);
+        let lacking = lacking.iter().flatten().map(|(_, files, _)| *files).collect::<Vec<_>>();
+        assert_eq!(lacking, [1], "it counts as a copy no more");
+        world.crash(1);
+        world.start(1);
+        world.write(0, "b", "life goes on");
+        settled(world.rest());
+        assert_eq!(counts(&world), (Some(0), Some(1)));
+        assert_eq!(world.shows(0), "a=good; b=life goes on");
+        assert_eq!(world.shows(1), "a=g00d; b=life goes on");
+        if keeps {
+            world.keep_rotten(1);
+        } else {
+            world.revert(1);
+        }
+        assert_eq!(outcome(&mut world), format!("a={right}; b=life goes on"));
+        assert!(world.keeps_in_history(usize::from(!keeps), wrong));
+        assert_eq!(counts(&world), (Some(0), Some(0)));
+    }
+}
+
 /// P14: what was displaced when the power went is in the tree or in history,
 /// whatever name it had just then.
 #[test]

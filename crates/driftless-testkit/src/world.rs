@@ -9,7 +9,7 @@
 //! - `disk`: the tree and what is kept beside it; steps; power cuts.
 //! - `device`: an engine's life, its inbox, and where its effects go; `index`:
 //!   what it may run on, and how that is lost.
-//! - `scan`, `chore`, `network`: carrying effects out.
+//! - `scan`, `chore`, `network`: carrying effects out; `rot`: disks that lie.
 //! - `person`: what people do; `story`: that, and what befalls devices, as a
 //!   list; `chaos`: such a list at random; `shrink`: what of it is to blame;
 //!   `script`: by name.
@@ -27,6 +27,7 @@ mod network;
 mod oracle;
 mod person;
 mod random;
+mod rot;
 mod scan;
 mod script;
 mod shrink;

@@ -252,6 +252,18 @@ impl Disk {
         Some(destroyed)
     }
 
+    /// Lets the bytes of a file change of themselves, durably and without a
+    /// trace in its `stat`. Returns what was there, `None` if it is no file of
+    /// the same size.
+    pub(crate) fn rot(&mut self, path: &RelPath, blob: Rc<Blob>) -> Option<ContentId> {
+        let old = self.blob_at(path).filter(|old| old.bytes.len() == blob.bytes.len())?.content;
+        let rotten = Node { kind: Kind::File(blob), ..self.get(path)?.clone() };
+        self.sync();
+        self.set_node(path, Some(rotten));
+        self.sync();
+        Some(old)
+    }
+
     pub(crate) fn make_directory(&mut self, path: &RelPath, mode: u16) -> bool {
         let can = self.has_parent(path) && self.get(path).is_none();
         if can {
