@@ -300,6 +300,10 @@ impl<I: Index> Engine<I> {
         }
     }
 
+    pub(crate) fn problem_at(&self, path: &str) -> Option<&Problem> {
+        self.problems.get(path)
+    }
+
     pub(crate) fn clear_problem(&mut self, path: &str) {
         if !self.problems.is_empty() && self.problems.remove(path).is_some() {
             self.publish(Event::ProblemCleared(path.to_owned()));

@@ -5,10 +5,12 @@
 //! still be moved and directories are empty when it is their turn. Whatever
 //! fails is planned again later from what is known then.
 //!
-//! `outcome` has what became of it, `brake` what waits for a person.
+//! `outcome` has what became of it, `brake` what waits for a person,
+//! `twins` what a folding disk's names stand in the way of.
 
 mod brake;
 mod outcome;
+mod twins;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -624,7 +626,7 @@ impl<I: Index> Engine<I> {
                 self.note_need(&path, &entry);
                 continue;
             };
-            if self.is_wanted_at_new_name(&entry)? {
+            if self.is_wanted_at_new_name(&path, &entry)? {
                 postponed.push(path);
                 continue;
             }
@@ -641,7 +643,7 @@ impl<I: Index> Engine<I> {
 
     /// Whether what is about to be deleted was moved to a path that is still
     /// to get it, maybe from here: an edit that landed at the new name (C3).
-    fn is_wanted_at_new_name(&self, entry: &Entry) -> Result<bool, I::Error> {
+    fn is_wanted_at_new_name(&self, path: &RelPath, entry: &Entry) -> Result<bool, I::Error> {
         let Some(Content::Tombstone { moved_to: Some(to) }) =
             entry.shown().map(|shown| &shown.content)
         else {
@@ -651,6 +653,9 @@ impl<I: Index> Engine<I> {
             return Ok(false);
         };
         if self.work.staged.contains(&content) || self.work.stored.contains_key(&content) {
+            return Ok(false);
+        }
+        if self.is_in_its_own_way(path, to) {
             return Ok(false);
         }
         let target = self.entry(to)?;
