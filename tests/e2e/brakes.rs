@@ -2,7 +2,7 @@
 
 use std::fs;
 
-use crate::harness::{SOON, Scratch, Tree, check, settle_equal, two_devices, until};
+use crate::harness::{SOON, Scratch, Tree, check, connected, settle_equal, two_devices, until};
 
 /// D6, D7, D8, I4: a root that is gone, replaced or empty deletes nothing elsewhere.
 #[test]
@@ -104,7 +104,7 @@ fn h13_a_mass_deletion_waits_for_a_yes_and_history_has_what_went() {
 #[test]
 fn d6_a_folder_whose_every_file_is_gone_stops_until_a_person_says_that_it_is_meant() {
     let scratch = Scratch::new();
-    let (mut ada, bob) = two_devices(&scratch);
+    let (mut ada, mut bob) = two_devices(&scratch);
     let (here, there) = (ada.path("notes"), bob.path("notes"));
     for number in 0..200 {
         fs::write(here.join(format!("{number:03}")), format!("file {number}")).unwrap();
@@ -117,6 +117,10 @@ fn d6_a_folder_whose_every_file_is_gone_stops_until_a_person_says_that_it_is_mea
     ada.start();
     let stopped = ada.reaches("notes", "stopped");
     assert!(stopped["reason"].as_str().unwrap().contains("confirm"), "{stopped}");
+    // Whoever comes while it has stopped hears of it all the same, once it goes on.
+    bob.stop();
+    bob.start();
+    connected(&ada, &bob);
     bob.ok(&["wait", "notes", "--timeout", "60"]);
     assert_eq!(fs::read_dir(&there).unwrap().count(), 201);
 

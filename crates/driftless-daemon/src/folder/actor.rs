@@ -552,12 +552,18 @@ impl Actor {
         }
         let scanning = open.scanner.is_busy() || status.scanning;
         let number = self.openings;
+        let mut goes_on = false;
         self.view.send_modify(|view| {
             view.scanning = scanning;
             view.status = Some(status);
-            view.phase = Phase::Open(number);
+            let before = std::mem::replace(&mut view.phase, Phase::Open(number));
+            goes_on = matches!(before, Phase::Stopped(_));
         });
         self.hub.folder_state(&self.config.id);
+        if goes_on {
+            // Who connected while it had stopped was not told of it.
+            self.hub.folders_changed();
+        }
     }
 
     /// Says when the folder next wants a tick, so that an idle one sleeps.
