@@ -116,11 +116,7 @@ fn two_unbraked_devices(scratch: &Scratch) -> (Device, Device) {
     introduce(&ada, &bob);
     share("notes", &[&ada, &bob]);
     for device in [&mut ada, &mut bob] {
-        let file = device.home().join("config.toml");
-        let text = fs::read_to_string(&file).unwrap();
-        let braked = "[[folder]]\n";
-        assert!(text.contains(braked));
-        fs::write(&file, text.replace(braked, "[[folder]]\nmass_change = \"off\"\n")).unwrap();
+        device.configure_folders("mass_change = \"off\"");
         device.start();
     }
     settle("notes", &[&ada, &bob]);

@@ -186,6 +186,15 @@ impl Device {
         assert_eq!(self.ok(&arguments).trim(), folder);
     }
 
+    /// Sets something for each of its folders that no command sets.
+    pub(crate) fn configure_folders(&self, setting: &str) {
+        let file = self.home.join("config.toml");
+        let config = fs::read_to_string(&file).unwrap();
+        let set = config.replace("[[folder]]\n", &format!("[[folder]]\n{setting}\n"));
+        assert_ne!(set, config, "it has no folder");
+        fs::write(&file, set).unwrap();
+    }
+
     /// Starts the daemon and waits until it serves.
     pub(crate) fn start(&mut self) {
         let address = self.address.clone();
