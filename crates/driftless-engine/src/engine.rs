@@ -51,6 +51,8 @@ pub struct Engine<I: Index> {
     pub(crate) now_ms: u64,
     pub(crate) members: BTreeSet<DeviceId>,
     pub(crate) links: BTreeMap<DeviceId, Link>,
+    /// How often devices have made this one begin a new epoch.
+    pub(crate) restarts: BTreeMap<DeviceId, u32>,
     pub(crate) local: Local,
     pub(crate) work: Work,
     /// The most heads that devices may fill the folder up to.
@@ -90,6 +92,7 @@ impl<I: Index> Engine<I> {
             now_ms: 0,
             members: BTreeSet::new(),
             links: BTreeMap::new(),
+            restarts: BTreeMap::new(),
             local: Local::default(),
             work: Work::default(),
             most_heads: MAX_FOLDER_HEADS,

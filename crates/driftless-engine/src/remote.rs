@@ -27,6 +27,10 @@ pub(crate) const MAX_FOLDER_HEADS: u64 = 1 << 22;
 const UPDATE_PATHS: usize = 2048;
 const UPDATE_BYTES: usize = 700 << 10;
 
+/// How often a device may say, while the folder is open, that this index was
+/// rolled back: once is usual after a restored backup.
+const MAX_RESTARTS: u32 = 8;
+
 /// A connected device.
 #[derive(Debug)]
 pub(crate) struct Link {
@@ -89,6 +93,13 @@ impl<I: Index> Engine<I> {
             |seen: Seen| seen.sequence > cursor.sent || state.acknowledged > cursor.heard;
         let was_rolled_back = seen.is_some_and(was_rolled_back) && !is(Sabotage::OverlookRollback);
         if is_back || was_rolled_back {
+            let restarts = self.restarts.entry(device).or_default();
+            *restarts += 1;
+            if *restarts > MAX_RESTARTS {
+                let reason = "it makes this device begin anew again and again";
+                self.effect(Effect::Disconnect { device, reason });
+                return Ok(());
+            }
             // The device remembers what this index has said, or acknowledged,
             // and it does not, even if it has assigned as many sequences since.
             self.index.set_cursor(slot, cursor)?;

@@ -9,7 +9,7 @@ use driftless_core::{
     InstanceId, OnDisk, RelPath, Sequence, Stat, VersionVector,
 };
 use driftless_engine::{Config, Effect, Engine, Input, Mode};
-use driftless_proto::{FolderState, IndexUpdate, PathUpdate};
+use driftless_proto::{FolderState, IndexUpdate, PathUpdate, Seen};
 use driftless_testkit::MemIndex;
 
 const EVE: DeviceId = DeviceId::from_bytes([0xee; 32]);
@@ -115,4 +115,31 @@ fn h8_claims_under_foreign_names_keep_nobody_from_editing() {
             assert!(counted, "no count is used twice: {version:?}");
         }
     }
+}
+
+/// H7, I14: a device that again and again claims to have seen more than this
+/// one ever said makes it begin anew a few times, and is then cut off.
+#[test]
+fn h7_claims_that_the_index_was_rolled_back_are_believed_a_few_times_only() {
+    let mut engine = engine();
+    let mut restarts = 0;
+    for spare in 100..200 {
+        let epoch = engine.index().identity().epoch;
+        let seen = Seen { epoch, sequence: Sequence(1 << 40), wanted_after: Sequence(0) };
+        let state = FolderState {
+            id: folder(),
+            label: String::new(),
+            epoch: Epoch(9),
+            sequence: Sequence(0),
+            seen: Some(seen),
+            acknowledged: Sequence(0),
+        };
+        let claim = Input::Connected { device: EVE, state, spare: Epoch(spare) };
+        let effects = engine.handle(vec![claim], 0).unwrap();
+        if is_cut(&effects) {
+            break;
+        }
+        restarts += 1;
+    }
+    assert!((1..20).contains(&restarts), "{restarts} times");
 }
