@@ -13,7 +13,9 @@ pub struct ScanBatch {
     pub within: Option<RelPath>,
     /// The stretch begins behind this path; `None` is the beginning of the scope.
     pub after: Option<RelPath>,
-    /// The stretch ends with this path; `None` is the end of the scope.
+    /// The stretch ends with this path, which was found; `None` is the end of
+    /// the scope. Were it ignored or unknown, what lies below it would seem
+    /// absent from the next stretch.
     pub upto: Option<RelPath>,
     /// What was found in the stretch, in path order, ignored paths left out.
     pub found: Vec<(RelPath, Observed)>,

@@ -67,12 +67,13 @@ impl<I: WorldIndex> World<I> {
                 }
             }
         }
-        // What was never safe on any disk is gone, and nobody's fault.
+        // What was never safe on any disk is gone, and nobody's fault. Nor is
+        // what a person wrote over itself: the disk may have let go of the old
+        // bytes before it had the new ones.
         let was_safe = |content| self.devices.iter().any(|it| it.disk.was_durable(content));
-        let is_excused =
-            |content: &ContentId| !was_safe(*content) || self.ledger.rewritten.contains(content);
+        let is_excused = |content: &ContentId| !was_safe(*content) || loss.torn.contains(content);
         let excused: Vec<_> =
-            loss.contents.into_iter().filter(|content| is_excused(content)).collect();
+            loss.contents.iter().copied().filter(|content| is_excused(content)).collect();
         self.destroyed(excused);
         self.audit(device);
     }

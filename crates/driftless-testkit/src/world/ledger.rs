@@ -32,9 +32,6 @@ pub(crate) struct Ledger {
     pub(crate) is_unsure: bool,
     /// A device was removed, so that deletions may have been forgotten without it.
     pub(crate) was_removed: bool,
-    /// Contents that a person wrote over themselves: until that is safe, so is
-    /// neither.
-    pub(crate) rewritten: BTreeSet<ContentId>,
     /// What an ignore rule ever covered: a device that ignores a path says
     /// nothing of it, not even that it was deleted.
     pub(crate) ignored: BTreeSet<RelPath>,

@@ -28,11 +28,7 @@ impl<I: WorldIndex> World<I> {
         }
         let content = Blob::new(text.as_bytes()).content;
         let disk = &mut self.devices[device].disk;
-        let is_same = disk.blob_at(&path(name)).is_some_and(|blob| blob.content == content);
         if let Some(destroyed) = disk.write(&path(name), text.as_bytes(), in_place) {
-            if is_same {
-                self.ledger.rewritten.insert(content);
-            }
             self.ledger.written.insert(content, text.to_owned());
             self.did(device, &[name], format_args!("writes {text:?}"), destroyed);
         }

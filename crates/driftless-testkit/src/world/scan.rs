@@ -116,15 +116,26 @@ impl<I: WorldIndex> World<I> {
             .filter(|(path, _)| within.as_ref().is_none_or(|within| path.is_within(within)))
             .filter(|(path, _)| after.as_ref().is_none_or(|after| *path > after))
             .filter(|(path, _)| !is_below_ignored(path));
-        let taken: Vec<_> = paths.by_ref().take(limit).collect();
+        let mut taken: Vec<_> = paths.by_ref().take(limit).collect();
+        let unknown = |taken: &[(&RelPath, &Node)]| -> Option<RelPath> {
+            let directories = taken.iter().filter(|(_, node)| hides && node.is_directory());
+            directories.map(|(path, _)| (*path).clone()).nth(salt)
+        };
+        // As it is promised, a stretch ends with something found, or what lies
+        // below what is left out would seem absent from the next.
+        let ends_left_out = |taken: &[(&RelPath, &Node)]| {
+            let unknown = unknown(taken);
+            taken.last().is_some_and(|(path, _)| {
+                disk.is_ignored(path) || unknown.is_some_and(|unknown| path.is_within(&unknown))
+            })
+        };
+        while ends_left_out(&taken)
+            && let Some(next) = paths.next()
+        {
+            taken.push(next);
+        }
         let upto = paths.next().and_then(|_| taken.last().map(|(path, _)| (*path).clone()));
-        let unknown: Vec<RelPath> = taken
-            .iter()
-            .filter(|(_, node)| hides && node.is_directory())
-            .map(|(path, _)| (*path).clone())
-            .skip(salt)
-            .take(1)
-            .collect();
+        let unknown = Vec::from_iter(unknown(&taken));
         let is_taken = |path: &&RelPath| taken.iter().any(|(taken, _)| taken == path);
         let ignored: Vec<RelPath> = disk.ignored.iter().filter(is_taken).cloned().collect();
         let overlooked = overlooked.and_then(|at| taken.get(at)).map(|(path, _)| *path);

@@ -45,6 +45,8 @@ struct Unsynced {
     inode: u64,
     /// What was written.
     content: ContentId,
+    /// The change by which it came under its name, or under its new stat.
+    number: i64,
     /// It was driftless who wrote them.
     is_ours: bool,
 }
@@ -63,6 +65,8 @@ pub(crate) struct Loss {
     pub(crate) contents: BTreeSet<ContentId>,
     /// Paths that are another thing than before.
     pub(crate) paths: Vec<RelPath>,
+    /// Contents of which a save that was never synced left less than all.
+    pub(crate) torn: BTreeSet<ContentId>,
     /// A file that driftless put in place before its bytes were durable.
     pub(crate) broken: Option<RelPath>,
 }
@@ -163,7 +167,8 @@ impl Disk {
     pub(super) fn note_unsynced(&mut self, inode: u64, is_ours: bool) {
         let written = self.now.tree.values().find(|node| node.inode == inode);
         if let Some(content) = written.and_then(Node::blob).map(|blob| blob.content) {
-            self.journal.unsynced.push(Unsynced { inode, content, is_ours });
+            let number = self.operations;
+            self.journal.unsynced.push(Unsynced { inode, content, number, is_ours });
         }
     }
 
@@ -196,7 +201,10 @@ impl Disk {
                 }
             }
         }
-        for unsynced in std::mem::take(&mut self.journal.unsynced) {
+        // Where the stat of before a write is back, so are the bytes, even if
+        // they are the same: whoever truncates a file gives it a new stat.
+        let is_left = |unsynced: &Unsynced| number.is_some_and(|last| unsynced.number <= last);
+        for unsynced in std::mem::take(&mut self.journal.unsynced).into_iter().filter(is_left) {
             self.tear(unsynced, random, &mut loss);
         }
         self.ever_durable.extend(self.copies.keys().copied());
@@ -206,8 +214,8 @@ impl Disk {
 
     /// Some of the bytes of a file never reached the platter.
     fn tear(&mut self, unsynced: Unsynced, random: &mut Random, loss: &mut Loss) {
-        let Unsynced { inode, content, is_ours } = unsynced;
-        // Not where the old bytes are back.
+        let Unsynced { inode, content, is_ours, .. } = unsynced;
+        // Not where something else was written since.
         let is_written = |blob: &Rc<Blob>| blob.content == content;
         let is_it = |node: &Node| node.inode == inode && node.blob().is_some_and(is_written);
         let Some(path) =
@@ -225,6 +233,7 @@ impl Disk {
         };
         node.kind = Kind::File(Blob::new(&bytes));
         self.set_node(&path, Some(node));
+        loss.torn.insert(content);
         if is_ours {
             loss.broken.get_or_insert(path.clone());
         }
