@@ -36,6 +36,19 @@ fn a_send_only_device_takes_nothing_and_can_make_its_state_win() {
     assert!(world.keeps_in_history(1, "2") && world.keeps_in_history(1, "3"));
 }
 
+/// C13: the mode is as much its own as the content is.
+#[test]
+fn a_send_only_device_that_has_the_same_with_another_mode_sends_its_mode() {
+    let mut world = World::with_modes(30, &[Mode::SendOnly, Mode::SendReceive]);
+    world.write(1, "a", "1");
+    settled(world.rest());
+    world.write(0, "a", "1");
+    world.set_mode(0, "a", 0o600);
+    settled(world.rest());
+    assert_eq!((world.shows(0), world.shows(1)), ("a=1 (600)".into(), "a=1 (600)".into()));
+    assert_eq!(outcome(&mut world), "a=1 (600)");
+}
+
 #[test]
 fn a_receive_only_device_keeps_its_changes_to_itself_until_they_are_taken_back() {
     let mut world = World::with_modes(23, &[Mode::SendReceive, Mode::ReceiveOnly]);

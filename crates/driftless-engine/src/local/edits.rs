@@ -19,7 +19,7 @@ impl<I: Index> Engine<I> {
         moved_from: Option<MovedFrom>,
     ) -> Result<(), I::Error> {
         let mut after = Entry { landing: None, suspect: false, ..entry.clone() };
-        match change {
+        match self.if_adopted(entry, change) {
             Change::Read(_) => return Ok(()),
             Change::Nothing if entry.landing.is_none() => return Ok(()),
             Change::Nothing => after.suspect = entry.suspect,
@@ -38,8 +38,11 @@ impl<I: Index> Engine<I> {
             }
             Change::Adopt(record, stat) => {
                 let content = as_found(&record.content, &stat);
-                // A send-only device does not mind another's mode and time.
-                let is_exact = content == record.content || self.config.mode == Mode::SendOnly;
+                if !is_known(entry, &record) {
+                    // It was given up as lost, and is not.
+                    after.write(record.clone());
+                }
+                let is_exact = content == record.content;
                 let found = FileRecord { version: VersionVector::new(), content, ..record.clone() };
                 let record = if is_exact { record } else { found };
                 after.disk = Some(OnDisk { record, stat, local: false });
@@ -70,6 +73,19 @@ impl<I: Index> Engine<I> {
             }
         }
         self.store(path, entry, after)
+    }
+
+    /// `change`, or an edit where a version was found with another mode or time
+    /// and nothing would set them: a send-only device applies none of others',
+    /// and a version that was given up as lost is nothing to go by.
+    fn if_adopted(&self, entry: &Entry, change: Change) -> Change {
+        let Change::Adopt(record, stat) = change else { return change };
+        let content = as_found(&record.content, &stat);
+        let is_to_be_set = self.config.mode != Mode::SendOnly && is_known(entry, &record);
+        match content == record.content || is_to_be_set {
+            true => Change::Adopt(record, stat),
+            false => Change::Write(content, stat),
+        }
     }
 
     /// The tree's new state after a local edit: a version of its own, or, in a
@@ -108,6 +124,11 @@ impl<I: Index> Engine<I> {
         let action = crate::engine::action_of(was_there, record);
         self.publish(Event::Synced { path: path.clone(), action, device: record.device });
     }
+}
+
+/// Whether `record` is among the heads, or superseded by one.
+fn is_known(entry: &Entry, record: &FileRecord) -> bool {
+    entry.heads.iter().any(|head| head.record.version.includes(&record.version))
 }
 
 /// The content with the mode and time that were found.
