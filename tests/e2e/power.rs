@@ -46,6 +46,30 @@ fn devices(scratch: &Scratch) -> Option<(Device, Device, Faulty)> {
     Some((ada, bob, disk))
 }
 
+/// P4, I3: directories and symlinks that were told to another device are there
+/// after a power cut, though nobody but driftless has synced them.
+#[test]
+fn p4_directories_and_links_that_were_told_survive_a_power_cut() {
+    let mut random = Random::new(seed());
+    let scratch = Scratch::new();
+    let Some((ada, mut bob, mut disk)) = devices(&scratch) else { return };
+    let (here, there) = (ada.path("notes"), bob.path("notes"));
+    fs::create_dir_all(there.join("new/deeper/deepest")).unwrap();
+    fs::write(there.join("new/deeper/file"), "at home").unwrap();
+    std::os::unix::fs::symlink("new/deeper/file", there.join("link")).unwrap();
+    settle_equal("notes", &[&ada, &bob]);
+    disk.cut();
+    bob.kill();
+    disk.restore(&mut random);
+    bob.start();
+    settle_equal("notes", &[&ada, &bob]);
+    assert!(here.join("new/deeper/deepest").is_dir());
+    assert_eq!(fs::read(here.join("new/deeper/file")).unwrap(), b"at home");
+    assert_eq!(fs::read_link(here.join("link")).unwrap(), Path::new("new/deeper/file"));
+    drop(bob);
+    drop(disk);
+}
+
 /// P6, P1, P2, I4: however often the power goes while a folder is pulled for the first
 /// time, what is not there yet is never taken for deleted.
 #[test]

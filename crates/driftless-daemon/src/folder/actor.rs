@@ -8,7 +8,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use driftless_core::{Problem, ProblemCode};
+use driftless_core::diff::Observed;
+use driftless_core::{Content, Entry, Index, Problem, ProblemCode, RelPath, ScanBatch};
 use driftless_engine::{
     Config, Effect, Engine, Event, HashError, Input, LocalSource, Mode, StopReason,
 };
@@ -291,7 +292,12 @@ impl Actor {
             return;
         }
         let Some(open) = self.open.as_mut() else { return };
-        let inputs = durable(&open.root, inputs);
+        let mut inputs = durable(&open.root, inputs);
+        for input in &mut inputs {
+            if let Input::Scanned(batch) = input {
+                make_names_durable(&open.root, &open.engine, batch);
+            }
+        }
         for input in &inputs {
             tracing::trace!(?input, "in");
         }
@@ -615,6 +621,38 @@ fn durable(root: &Root, mut inputs: Vec<Input>) -> Vec<Input> {
         }
     }
     inputs
+}
+
+/// Sees to it that new directories and symlinks are on the disk before it is
+/// written down that they are: what a power cut takes back would be taken for a
+/// deletion. What the disk fails to keep was not looked at.
+fn make_names_durable(root: &Root, engine: &Engine<SqliteIndex>, batch: &mut ScanBatch) {
+    let is_new = |path: &RelPath, observed: &Observed| {
+        if !matches!(observed, Observed::Directory(_) | Observed::Symlink(..)) {
+            return false;
+        }
+        let known = engine.index().get(path).ok().flatten();
+        match (known.as_ref().and_then(Entry::present).map(|disk| &disk.record.content), observed) {
+            (Some(Content::Directory { .. }), Observed::Directory(_)) => false,
+            (Some(Content::Symlink { target }), Observed::Symlink(_, seen)) => target != seen,
+            _ => true,
+        }
+    };
+    let fresh: Vec<_> = batch
+        .found
+        .iter()
+        .filter(|(path, seen)| is_new(path, seen))
+        .map(|(path, _)| path)
+        .collect();
+    if fresh.is_empty() {
+        return;
+    }
+    if let Err(error) = driftless_fs::make_durable(root, &fresh) {
+        let fresh: Vec<_> = fresh.into_iter().cloned().collect();
+        batch.problems.extend(fresh.iter().map(|path| trouble::problem(path, &error)));
+        batch.found.retain(|(path, _)| fresh.binary_search(path).is_err());
+        batch.unknown.extend(fresh);
+    }
 }
 
 /// The engine's word for a mode.
