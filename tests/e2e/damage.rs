@@ -280,6 +280,36 @@ fn d4_a_database_that_cannot_be_written_stops_the_folder_until_it_can() {
     assert_eq!(ada.conflicts("notes"), []);
 }
 
+/// D2, P7: a database that cannot be read for a while is not taken for a damaged one.
+#[test]
+fn d2_a_database_that_cannot_be_read_for_a_while_is_not_put_aside() {
+    let scratch = Scratch::new();
+    let (mut ada, bob) = devices(&scratch);
+    let (path, log) = (database(&ada), log_of(&database(&ada)));
+    let files = ["-P", path.to_str().unwrap(), "-P", log.to_str().unwrap()];
+    let mut refused = 0;
+    for nth in [3, 30, 50, 70, 90, 110] {
+        // Not ended in order, so that all of it is looked through.
+        ada.kill();
+        let inject = format!("inject=pread64:error=EIO:when={nth}+");
+        let options = ["-e", "trace=pread64", "-e", &inject];
+        if !ada.start_traced(&[&files[..], &options].concat()) {
+            eprintln!("passed over: this system lets nobody trace a process");
+            return;
+        }
+        refused += until(SOON, "the folder is open, or cannot be", || {
+            let found = ada.folder("notes");
+            check(found["state"] != "scanning", || found.to_string())?;
+            Ok(u32::from(found["state"] == "stopped"))
+        });
+        ada.kill();
+        ada.start();
+        settle_equal("notes", &[&ada, &bob]);
+        assert!(!ada.logged().contains("damaged"), "after {nth} reads");
+    }
+    assert!(refused > 0, "it was never read");
+}
+
 /// P11, I4: without its key a device is another one, which nobody knows and which takes nothing.
 #[test]
 fn a_lost_key_harms_nothing_and_a_damaged_one_is_not_replaced() {

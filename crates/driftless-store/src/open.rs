@@ -180,7 +180,20 @@ fn check_owner(state: &State, owner: &Owner) -> Result<(), OpenError> {
 /// Has SQLite look through the whole database.
 fn check_soundness(connection: &Connection) -> Result<(), IndexError> {
     let verdict: String = connection.query_row("PRAGMA quick_check(1)", [], |row| row.get(0))?;
-    if verdict == "ok" { Ok(()) } else { Err(IndexError::Corrupt(verdict.into())) }
+    match unread_page(&verdict) {
+        _ if verdict == "ok" => Ok(()),
+        Some(error) => Err(rusqlite::Error::SqliteFailure(error, Some(verdict)).into()),
+        None => Err(IndexError::Corrupt(verdict.into())),
+    }
+}
+
+/// The disk's error, where a check found nothing worse than that. It reports a
+/// page that it was not given among what it finds in pages.
+fn unread_page(verdict: &str) -> Option<rusqlite::ffi::Error> {
+    let (_, code) = verdict.split_once("error code=")?;
+    let digits = code.split(|it: char| !it.is_ascii_digit()).next()?;
+    let error = rusqlite::ffi::Error::new(digits.parse().ok()?);
+    (error.code == rusqlite::ErrorCode::SystemIoFailure).then_some(error)
 }
 
 fn migration_error(error: rusqlite_migration::Error) -> OpenError {
