@@ -87,6 +87,34 @@ fn a_device_that_was_removed_and_is_back_agrees_with_the_others() {
     assert_eq!(outcome(&mut world), "gone=1; kept=3");
 }
 
+/// I8: nor is an edit that it has not heard of a conflict with what it was made on.
+#[test]
+fn what_is_written_anew_for_a_device_that_is_back_follows_on_what_it_did() {
+    let mut world = World::new(31, 3);
+    world.write(1, "a", "1");
+    settled(world.settle());
+    world.expel(0, true);
+    world.write(2, "a", "2");
+    for _ in 0..5 {
+        world.connect_all();
+        world.scan(2);
+        world.wait(10_000);
+    }
+    assert_eq!(world.shows(1), "a=2");
+    world.part();
+    world.write(1, "a", "3");
+    world.scan(1);
+    world.wait(10_000);
+    world.expel(0, false);
+    world.part();
+    world.connect(0, 1);
+    world.wait(10_000);
+    world.connect(1, 2);
+    world.wait(10_000);
+    assert_eq!(world.shows(2), "a=3");
+    assert_eq!(outcome(&mut world), "a=3");
+}
+
 /// I17, N9: nor does it wait for what the others have done away with.
 #[test]
 fn a_device_that_was_removed_needs_nothing_that_is_gone() {

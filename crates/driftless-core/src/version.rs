@@ -133,10 +133,14 @@ impl VersionVector {
         self.0.iter().map(|&(_, count)| count).sum()
     }
 
-    /// This vector without `author`.
+    /// This vector having seen at most `most` edits of `author`.
     #[must_use]
-    pub fn without(&self, author: Author) -> Self {
-        Self(self.0.iter().copied().filter(|&(a, _)| a != author).collect())
+    pub fn capped(&self, author: Author, most: u64) -> Self {
+        let cap = |(known, count): (Author, u64)| match known == author {
+            true => (known, count.min(most)),
+            false => (known, count),
+        };
+        Self(self.0.iter().copied().map(cap).filter(|&(_, count)| count > 0).collect())
     }
 }
 

@@ -6,6 +6,7 @@
 
 use std::collections::BTreeSet;
 
+use driftless_core::diff::Writer;
 use driftless_core::heads::MAX_HEADS;
 use driftless_core::sabotage::{Sabotage, is};
 use driftless_core::{
@@ -145,14 +146,20 @@ impl<I: Index> Engine<I> {
         }
         self.index.begin_epoch(epoch, Author::of(&self.config.device, epoch))?;
         for path in doubtful.into_iter().filter(|_| !is(Sabotage::KeepDoubtfulNames)) {
-            self.write_anew(&path, old)?;
+            self.write_anew(&path, old, certain)?;
         }
         Ok(())
     }
 
     /// Gives this device's versions of `path` that `old` counted names that no
-    /// other state ever had.
-    fn write_anew(&mut self, path: &RelPath, old: Author) -> Result<(), I::Error> {
+    /// other state ever had. What they followed on up to `certain` they still
+    /// do: it was the same whatever this index has said later.
+    fn write_anew(
+        &mut self,
+        path: &RelPath,
+        old: Author,
+        certain: Sequence,
+    ) -> Result<(), I::Error> {
         let before = self.entry(path)?;
         let is_ours = |record: &FileRecord| {
             record.device == self.config.device
@@ -169,9 +176,10 @@ impl<I: Index> Engine<I> {
             if is_ours(&record)
                 && let Some(author) = authors.next()
             {
-                let others = old.branches().fold(record.version.clone(), |v, a| v.without(a));
+                let capped =
+                    old.branches().fold(record.version.clone(), |v, a| v.capped(a, certain.0));
                 let floor = self.index.last_sequence().0;
-                record.version = others.bumped(author, floor).unwrap_or(record.version);
+                record.version = capped.bumped(author, floor).unwrap_or(record.version);
                 if let Some(disk) = after.disk.as_mut().filter(|disk| disk.record == head.record) {
                     disk.record = record.clone();
                 }
@@ -413,20 +421,24 @@ impl<I: Index> Engine<I> {
             return Ok(());
         }
         let origin = origin.clone();
-        let mut arrived = self.writer().choose(&new, edit.content.clone());
-        if let Some(record) = arrived.as_mut() {
-            record.moved_from = Some(origin);
-            record.previous = edit.previous;
-        }
+        let previous = edit.previous;
+        let arrive = |writer: Writer| {
+            let record = writer.choose(&new, edit.content.clone())?;
+            Some(FileRecord { moved_from: Some(origin.clone()), previous, ..record })
+        };
         let departed =
             self.writer().choose(&old, Content::Tombstone { moved_to: Some(to.clone()) });
-        let (Some(arrived), Some(departed)) = (arrived, departed) else { return Ok(()) };
-        for (path, before, record) in [(from, old.clone(), departed), (to, new.clone(), arrived)] {
-            let mut after = before.clone();
-            after.heads.learn(Head { record, holders: HolderSet::default() });
-            self.store(path, &before, after)?;
-        }
-        Ok(())
+        let (Some(first), Some(departed)) = (arrive(self.writer()), departed) else {
+            return Ok(());
+        };
+        let mut gone = old.clone();
+        gone.heads.learn(Head { record: departed, holders: HolderSet::default() });
+        self.store(from, &old, gone)?;
+        // Counted anew: what a version counts is never above its sequence.
+        let record = arrive(self.writer()).unwrap_or(first);
+        let mut there = new.clone();
+        there.heads.learn(Head { record, holders: HolderSet::default() });
+        self.store(to, &new, there)
     }
 }
 
