@@ -442,12 +442,16 @@ impl<I: Index> Engine<I> {
     }
 }
 
-/// Whether this device has announced what supersedes one of the records.
+/// Whether this device has announced what supersedes one of the records, and
+/// who says to hold these does not know it: its tree may have what is superseded
+/// for a while after it has heard of that.
 fn supersedes_any(entry: &Entry, records: &[FileRecord]) -> bool {
     let announced = entry.heads.iter().filter(|head| head.holders.contains(Slot::ME));
     announced.map(|head| &head.record.version).any(|version| {
-        records
-            .iter()
-            .any(|record| version.causal_cmp(&record.version) == Some(std::cmp::Ordering::Greater))
+        let is_superseded = |record: &FileRecord| {
+            version.causal_cmp(&record.version) == Some(std::cmp::Ordering::Greater)
+        };
+        records.iter().any(is_superseded)
+            && !records.iter().any(|record| record.version.includes(version))
     })
 }
