@@ -159,9 +159,12 @@ fn p11_two_computers_that_are_one_device_are_told_and_told_apart_by_a_new_key() 
     for text in texts {
         assert!(everywhere.iter().any(|found| found.contains(text)), "{text} is lost");
     }
+    // What a new device has edited since nobody knows when concurs with what was there.
+    let conflicts = ada.conflicts("notes");
     for path in ["1", "2", "0", "while told"] {
         let shown = read(&ada, path);
-        assert!(texts.contains(&shown.as_str()), "{path} went back to {shown:?}");
+        let is_open = conflicts.iter().any(|(conflict, _)| conflict == path);
+        assert!(is_open || texts.contains(&shown.as_str()), "{path} went back to {shown:?}");
     }
 }
 

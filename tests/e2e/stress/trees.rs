@@ -111,11 +111,27 @@ pub(super) fn install_packages(mut place: Place) -> Left {
                 fs::write(&at, &bytes).unwrap();
                 left.insert(format!("node_modules/package-{package}/{path}"), Kept::File(bytes));
             }
-            fs::rename(&beside, modules.join(format!("package-{package}"))).unwrap();
+            put_in_place(&beside, &modules.join(format!("package-{package}")));
         }
         remove(&staging);
     }
     left
+}
+
+/// As npm does: renames a tree to its place, again if something was put there meanwhile.
+fn put_in_place(from: &Path, to: &Path) {
+    let what = format!("{} is put in place", to.display());
+    until(SOON, &what, || match fs::rename(from, to) {
+        Err(error) if error.kind() == ErrorKind::DirectoryNotEmpty => {
+            println!("in the way at {}: {error}", to.display());
+            remove(to);
+            Err(error.to_string())
+        }
+        renamed => {
+            renamed.unwrap();
+            Ok(())
+        }
+    });
 }
 
 /// As npm does: removes a tree, again if something was put into it meanwhile.
