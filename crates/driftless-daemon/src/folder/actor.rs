@@ -51,6 +51,9 @@ const WATCH_EVENTS: usize = 64;
 /// How often history is thinned out, in milliseconds.
 const EXPIRE_MS: u64 = 3_600_000;
 
+/// How soon names that the disk failed to keep are looked at again, in milliseconds.
+const RESYNC_MS: u64 = 5_000;
+
 /// When it is first asked, after opening, whether files are to be read again,
 /// and how often from then on, in milliseconds.
 const SCRUB_MS: u64 = 1_800_000;
@@ -295,7 +298,9 @@ impl Actor {
         let mut inputs = durable(&open.root, inputs);
         for input in &mut inputs {
             if let Input::Scanned(batch) = input {
-                make_names_durable(&open.root, &open.engine, batch);
+                if !make_names_durable(&open.root, &open.engine, batch) {
+                    self.rescan_at_ms = self.rescan_at_ms.min(now_ms() + RESYNC_MS);
+                }
             }
         }
         for input in &inputs {
@@ -625,8 +630,9 @@ fn durable(root: &Root, mut inputs: Vec<Input>) -> Vec<Input> {
 
 /// Sees to it that new directories and symlinks are on the disk before it is
 /// written down that they are: what a power cut takes back would be taken for a
-/// deletion. What the disk fails to keep was not looked at.
-fn make_names_durable(root: &Root, engine: &Engine<SqliteIndex>, batch: &mut ScanBatch) {
+/// deletion. What the disk fails to keep was not looked at; returns whether
+/// there is none.
+fn make_names_durable(root: &Root, engine: &Engine<SqliteIndex>, batch: &mut ScanBatch) -> bool {
     let is_new = |path: &RelPath, observed: &Observed| {
         if !matches!(observed, Observed::Directory(_) | Observed::Symlink(..)) {
             return false;
@@ -645,14 +651,16 @@ fn make_names_durable(root: &Root, engine: &Engine<SqliteIndex>, batch: &mut Sca
         .map(|(path, _)| path)
         .collect();
     if fresh.is_empty() {
-        return;
+        return true;
     }
     if let Err(error) = driftless_fs::make_durable(root, &fresh) {
         let fresh: Vec<_> = fresh.into_iter().cloned().collect();
         batch.problems.extend(fresh.iter().map(|path| trouble::problem(path, &error)));
         batch.found.retain(|(path, _)| fresh.binary_search(path).is_err());
         batch.unknown.extend(fresh);
+        return false;
     }
+    true
 }
 
 /// The engine's word for a mode.
