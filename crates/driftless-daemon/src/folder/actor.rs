@@ -297,10 +297,10 @@ impl Actor {
         let Some(open) = self.open.as_mut() else { return };
         let mut inputs = durable(&open.root, inputs);
         for input in &mut inputs {
-            if let Input::Scanned(batch) = input {
-                if !make_names_durable(&open.root, &open.engine, batch) {
-                    self.rescan_at_ms = self.rescan_at_ms.min(now_ms() + RESYNC_MS);
-                }
+            if let Input::Scanned(batch) = input
+                && !make_names_durable(&open.root, &open.engine, batch)
+            {
+                self.rescan_at_ms = self.rescan_at_ms.min(now_ms() + RESYNC_MS);
             }
         }
         for input in &inputs {
