@@ -122,11 +122,6 @@ impl<I: Index> Engine<I> {
         self.index
     }
 
-    /// Which way changes go from now on.
-    pub fn set_mode(&mut self, mode: Mode) {
-        self.config.mode = mode;
-    }
-
     /// Handles `inputs` in one transaction and returns what is to be done once
     /// it is durable, which it is on return. `now_ms` is shown to people and
     /// paces retries; it orders nothing.
