@@ -10,6 +10,8 @@ use std::collections::BTreeMap;
 use std::fs;
 use std::time::{Duration, Instant};
 
+use rustix::fs::{CWD, RenameFlags, renameat_with};
+
 use crate::harness::{
     Call, Device, Random, SOON, Scratch, check, introduce, seed, settle_equal, share, two_devices,
     until,
@@ -139,10 +141,12 @@ impl Pair {
     fn look_when_settled(&self, work: &Work) {
         settle_equal("notes", &[&self.ada, &self.bob]);
         self.both_have(work).unwrap();
+        for device in [&self.ada, &self.bob] {
+            assert_eq!(device.conflicts("notes"), []);
+        }
         let keeps = if self.edits == Edits::Here { &self.ada } else { &self.bob };
         work.is_kept(&keeps.path("notes")).unwrap();
         for device in [&self.ada, &self.bob] {
-            assert_eq!(device.conflicts("notes"), []);
             assert_nothing_strange(device);
             for place in ["staging", "heads"] {
                 let place = device.path("notes").join(".driftless").join(place);
@@ -336,6 +340,32 @@ fn d3_what_the_disk_does_not_sync_is_never_announced() {
         drop(trace);
         settle_equal("notes", &[&ada, &bob]);
         assert_eq!(bob.folder("notes")["problems"], serde_json::json!([]));
+    }
+}
+
+/// D3, C6, I3: files in a directory whose name the disk does not keep are not
+/// told of either, so that nobody makes up the directory for them.
+#[test]
+fn d3_what_is_in_a_directory_that_is_not_synced_is_not_announced() {
+    let scratch = Scratch::new();
+    let (ada, bob) = two_devices(&scratch);
+    let [here, there] = [&ada, &bob].map(|device| device.path("notes").join("becomes a directory"));
+    fs::write(&there, "a file").unwrap();
+    settle_equal("notes", &[&ada, &bob]);
+    let aside = scratch.join("aside");
+    fs::create_dir(&aside).unwrap();
+    fs::write(aside.join("child"), "in a new directory").unwrap();
+
+    let options = ["-e", "trace=fsync,syncfs", "-e", "inject=fsync,syncfs:error=EIO:when=1"];
+    let Some(trace) = bob.trace(Some("folder notes"), &options) else { return };
+    renameat_with(CWD, &aside, CWD, &there, RenameFlags::EXCHANGE).unwrap();
+    bob.has_problem("notes", "io-error");
+    drop(trace);
+    assert_eq!(fs::read_to_string(&here).unwrap(), "a file");
+    settle_equal("notes", &[&ada, &bob]);
+    assert_eq!(fs::read_to_string(here.join("child")).unwrap(), "in a new directory");
+    for device in [&ada, &bob] {
+        assert_eq!(device.conflicts("notes"), []);
     }
 }
 

@@ -3,7 +3,7 @@
 use driftless_engine::Choice;
 use driftless_testkit::World;
 
-use crate::{outcome, settle, settled};
+use crate::{outcome, settle, settled, two_with};
 
 /// C1
 #[test]
@@ -25,6 +25,30 @@ fn an_edit_under_the_old_name_lands_at_the_new_one() {
     // The old directory may be brought back for the edit before it moves on.
     let shown = settle("base mkdir d; base d/a=1; here mv d e; there d/a=2");
     assert!(["e/; e/a=2", "d/; e/; e/a=2"].contains(&&*shown), "{shown}");
+}
+
+/// C3, C16: whether an edit is read before or after it is heard what was done
+/// elsewhere to the file makes no difference.
+#[test]
+fn an_edit_that_is_read_late_combines_with_a_rename_or_a_mode_all_the_same() {
+    type Act = fn(&mut World);
+    let elsewhere: [(Act, &str); 2] = [
+        (|world| world.rename(0, "a", "b"), "b=2"),
+        (|world| world.set_mode(0, "a", 0o600), "a=2 (600)"),
+    ];
+    for (act, expected) in elsewhere {
+        for pause_ms in (0..60).step_by(4) {
+            let mut world = two_with("a", "1");
+            world.disconnect(0, 1);
+            act(&mut world);
+            world.wait(1_000);
+            world.write_unnoticed(1, "a", "2");
+            world.connect(0, 1);
+            world.wait(pause_ms);
+            world.scan(1);
+            assert_eq!(outcome(&mut world), expected, "after {pause_ms} ms");
+        }
+    }
 }
 
 /// C4

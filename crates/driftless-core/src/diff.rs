@@ -142,23 +142,34 @@ impl Writer {
     ///
     /// It supersedes the version that the tree had, what holds the same data as
     /// before or after, and deletions; concurrent heads of other data stay, as
-    /// a conflict. `None` when the author's counter is used up.
+    /// a conflict. That a file was moved away, or given another mode, stays
+    /// known beside an edit that was made without that, which is to follow it
+    /// (C3, C16). `None` when the author's counter is used up.
     pub fn edit(
         &self,
         entry: &Entry,
         content: Content,
         moved_from: Option<MovedFrom>,
     ) -> Option<FileRecord> {
-        let mut seen = VersionVector::new();
         let known = entry.disk.as_ref();
-        if let Some(disk) = known {
-            seen = seen.joined(&disk.record.version);
-            for record in entry.heads.superseded_by_edit_of(&disk.record.content) {
+        let edited = known.map(|disk| &disk.record.content).filter(|edited| {
+            edited.file().is_some() && content.file().is_some() && !edited.is_same_data(&content)
+        });
+        let is_followed = |record: &&FileRecord| match &record.content {
+            Content::Tombstone { moved_to } => edited.is_some() && moved_to.is_some(),
+            other => edited.is_some_and(|edited| {
+                record.is_metadata_edit()
+                    && edited.is_same_data(other)
+                    && edited.mode() != other.mode()
+            }),
+        };
+        let bases = known.map(|disk| &disk.record.content).into_iter().chain([&content]);
+        let mut seen = known.map(|disk| disk.record.version.clone()).unwrap_or_default();
+        for base in bases {
+            let superseded = entry.heads.superseded_by_edit_of(base);
+            for record in superseded.filter(|record| !is_followed(record)) {
                 seen = seen.joined(&record.version);
             }
-        }
-        for record in entry.heads.superseded_by_edit_of(&content) {
-            seen = seen.joined(&record.version);
         }
         let previous =
             known.and_then(|disk| disk.record.content.file()).map(|(content, _)| content);

@@ -63,6 +63,14 @@ impl Content {
         }
     }
 
+    /// The permission bits of a regular file or directory.
+    pub fn mode(&self) -> Option<u16> {
+        match *self {
+            Self::File { mode, .. } | Self::Directory { mode } => Some(mode),
+            _ => None,
+        }
+    }
+
     /// The size in bytes of a regular file, otherwise 0.
     pub fn size_bytes(&self) -> u64 {
         self.file().map_or(0, |(_, size)| size)

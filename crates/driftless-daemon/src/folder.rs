@@ -6,6 +6,7 @@
 
 mod actor;
 mod disk;
+mod durability;
 mod meter;
 mod open;
 mod scanner;

@@ -385,7 +385,7 @@ impl<I: Index> Engine<I> {
     /// Lets an edit that was made under the old name of a renamed file land at
     /// the new name (C3). Done by a device that has the edit in its tree;
     /// where two do it at once, they write the same.
-    fn follow_move(&mut self, path: &RelPath) -> Result<(), I::Error> {
+    pub(crate) fn follow_move(&mut self, path: &RelPath) -> Result<(), I::Error> {
         let entry = self.entry(path)?;
         let target = entry.heads.iter().find_map(|head| match &head.record.content {
             Content::Tombstone { moved_to: Some(to) } => Some(to.clone()),

@@ -12,6 +12,7 @@ use driftless_core::{Block, BlockHash, BlockList, ContentId, Level, RelPath, Sta
 use rustix::fs::FileType;
 use rustix::io::Errno;
 
+use crate::durable::make_durable;
 use crate::root::Root;
 use crate::stat::{kind_of, stat_of};
 
@@ -65,7 +66,8 @@ impl From<Errno> for HashError {
 /// says, and whose last version had the level `previous`.
 ///
 /// It may have changed since, as a log does between any two looks; what counts
-/// is that it does not change while it is read.
+/// is that it does not change while it is read. It was made durable after it
+/// was as `expected`; what has come since is made durable first.
 ///
 /// Needs up to 64 MiB of memory and a second thread for large files.
 pub fn hash_file(
@@ -82,8 +84,12 @@ pub fn hash_file(
     if before.inode != expected.inode {
         return Err(HashError::Unstable);
     }
+    // A write in the time of one stamp shows in no stamp.
+    let has_waited = outwait_stamp(&before);
+    if has_waited || before != expected {
+        make_durable(root, &[path]).map_err(HashError::Unreadable)?;
+    }
     let expected = before;
-    outwait_stamp(&expected);
     let hashed = hash_open(&fd, &expected, previous)?;
     let after = stat_of(&rustix::fs::fstat(&fd)?);
     if after != expected || root.lstat(path)? != expected {
@@ -139,8 +145,8 @@ pub(crate) fn read_exact_at(fd: &OwnedFd, bytes: &mut [u8], offset: u64) -> Resu
 /// Waits until a write would get another time stamp than the file now has.
 ///
 /// Before Linux 6.13 stamps move on in steps of up to 10 ms, so that a write
-/// right after reading could leave the `stat` as it was.
-fn outwait_stamp(stat: &Stat) {
+/// right after reading could leave the `stat` as it was. Returns whether it waited.
+fn outwait_stamp(stat: &Stat) -> bool {
     static COARSE: std::sync::OnceLock<bool> = std::sync::OnceLock::new();
     let is_coarse = *COARSE.get_or_init(|| {
         let release = rustix::system::uname().release().to_string_lossy().into_owned();
@@ -148,13 +154,13 @@ fn outwait_stamp(stat: &Stat) {
         (numbers.next().unwrap_or(0), numbers.next().unwrap_or(0)) < (6, 13)
     });
     if !is_coarse {
-        return;
+        return false;
     }
     let changed = Duration::from_nanos(u64::try_from(stat.ctime_ns).unwrap_or(0));
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    if let Some(age) = now.checked_sub(changed)
-        && age < STAMP_STEP
-    {
+    let age = now.checked_sub(changed).filter(|age| *age < STAMP_STEP);
+    if let Some(age) = age {
         std::thread::sleep(STAMP_STEP.saturating_sub(age));
     }
+    age.is_some()
 }

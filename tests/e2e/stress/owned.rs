@@ -129,12 +129,11 @@ for line in sys.stdin:
             mapping[at:at + len(piece)] = b'-' * len(piece)
         time.sleep(0.02)
         mapping[:] = data
-    os.utime(to)
     print('done', flush=True)
 ";
 
-/// F7: files that are changed through memory. Their time is set in the end: what is
-/// written to a page that was written a moment before changes no stamp by itself.
+/// F7: files that are changed through memory. What is written to a page that was
+/// written a moment before changes no stamp by itself, until that was synced.
 pub(super) fn write_through_a_mapping(mut place: Place) -> Left {
     const SIZE: usize = 20_000;
     let mut python = Command::new("python3");

@@ -8,11 +8,8 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use driftless_core::diff::Observed;
-use driftless_core::{Content, Entry, Index, Problem, ProblemCode, RelPath, ScanBatch};
-use driftless_engine::{
-    Config, Effect, Engine, Event, HashError, Input, LocalSource, Mode, StopReason,
-};
+use driftless_core::{Problem, ProblemCode};
+use driftless_engine::{Config, Effect, Engine, Event, Input, LocalSource, Mode, StopReason};
 use driftless_fs::{Ignore, Root, WatchEvent, Watcher};
 use driftless_proto::{Message as Said, Received};
 use driftless_store::{IndexError, SqliteIndex};
@@ -20,6 +17,7 @@ use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 
 use super::disk::{DiskWorker, Job};
+use super::durability::{self, Durability};
 use super::open::{self, Opened};
 use super::scanner::{Gate, Scanner};
 use super::scrub::{self, Pace};
@@ -30,7 +28,7 @@ use crate::hashing::HashJob;
 use crate::hub::Hub;
 use crate::links::Outgoing;
 use crate::transfer::{self, FetchJob};
-use crate::trouble::{self, with_causes};
+use crate::trouble::with_causes;
 
 /// How many messages are handled in one transaction at the most.
 const BATCH: usize = 1024;
@@ -82,6 +80,7 @@ struct Open {
     watcher: Option<Watcher>,
     fetches: mpsc::Sender<FetchJob>,
     rules_touched: bool,
+    durability: Durability,
     /// The reading again of all files, while it goes on.
     scrub: JoinSet<()>,
 }
@@ -209,6 +208,7 @@ impl Actor {
             watcher: None,
             fetches,
             rules_touched: false,
+            durability: Durability::default(),
             scrub: JoinSet::new(),
         })
     }
@@ -290,33 +290,45 @@ impl Actor {
     }
 
     /// Hands inputs to the engine in one transaction and does what follows.
-    fn feed(&mut self, inputs: Vec<Input>) {
-        if inputs.is_empty() {
-            return;
+    fn feed(&mut self, mut inputs: Vec<Input>) {
+        while !inputs.is_empty() {
+            inputs = self.feed_once(inputs);
         }
-        let Some(open) = self.open.as_mut() else { return };
-        let mut inputs = durable(&open.root, inputs);
+    }
+
+    /// As [`Self::feed`]; returns what came of it at once.
+    fn feed_once(&mut self, mut inputs: Vec<Input>) -> Vec<Input> {
+        let Some(open) = self.open.as_mut() else { return Vec::new() };
         for input in &mut inputs {
-            if let Input::Scanned(batch) = input
-                && !make_names_durable(&open.root, &open.engine, batch)
-            {
-                self.rescan_at_ms = self.rescan_at_ms.min(now_ms() + RESYNC_MS);
+            match input {
+                Input::ScanStarted { full: true } => open.durability = Durability::default(),
+                Input::Scanned(batch) => {
+                    if !open.durability.keep_names(&open.root, open.engine.index(), batch) {
+                        self.rescan_at_ms = self.rescan_at_ms.min(now_ms() + RESYNC_MS);
+                    }
+                }
+                _ => {}
             }
         }
         for input in &inputs {
             tracing::trace!(?input, "in");
         }
         match open.engine.handle(inputs, now_ms()) {
-            Ok(effects) => {
+            Ok(mut effects) => {
                 for effect in &effects {
                     tracing::trace!(?effect, "out");
                 }
                 open.gate.set_closed(open.engine.is_saturated());
+                let unkept = durability::keep_contents(&open.root, &mut effects);
                 for effect in effects {
                     self.execute(effect);
                 }
+                unkept
             }
-            Err(error) => self.failed(&error),
+            Err(error) => {
+                self.failed(&error);
+                Vec::new()
+            }
         }
     }
 
@@ -605,62 +617,6 @@ fn start_watcher(root: &Root, inbox: &mpsc::Sender<Message>) -> Watcher {
         tracing::warn!(%error, "no thread to hear of changes with");
     }
     watcher
-}
-
-/// Sees to it that what was read is on the disk before it is written down that
-/// it is. Files that the disk fails to keep were not read.
-fn durable(root: &Root, mut inputs: Vec<Input>) -> Vec<Input> {
-    let read = inputs.iter().filter_map(|input| match input {
-        Input::Hashed { path, result: Ok(_) } => Some(path),
-        _ => None,
-    });
-    let read: Vec<_> = read.collect();
-    if read.is_empty() {
-        return inputs;
-    }
-    if let Err(error) = driftless_fs::make_durable(root, &read) {
-        for input in &mut inputs {
-            if let Input::Hashed { path, result } = input {
-                *result = Err(HashError::Unreadable(trouble::problem(path, &error)));
-            }
-        }
-    }
-    inputs
-}
-
-/// Sees to it that new directories and symlinks are on the disk before it is
-/// written down that they are: what a power cut takes back would be taken for a
-/// deletion. What the disk fails to keep was not looked at; returns whether
-/// there is none.
-fn make_names_durable(root: &Root, engine: &Engine<SqliteIndex>, batch: &mut ScanBatch) -> bool {
-    let is_new = |path: &RelPath, observed: &Observed| {
-        if !matches!(observed, Observed::Directory(_) | Observed::Symlink(..)) {
-            return false;
-        }
-        let known = engine.index().get(path).ok().flatten();
-        match (known.as_ref().and_then(Entry::present).map(|disk| &disk.record.content), observed) {
-            (Some(Content::Directory { .. }), Observed::Directory(_)) => false,
-            (Some(Content::Symlink { target }), Observed::Symlink(_, seen)) => target != seen,
-            _ => true,
-        }
-    };
-    let fresh: Vec<_> = batch
-        .found
-        .iter()
-        .filter(|(path, seen)| is_new(path, seen))
-        .map(|(path, _)| path)
-        .collect();
-    if fresh.is_empty() {
-        return true;
-    }
-    if let Err(error) = driftless_fs::make_durable(root, &fresh) {
-        let fresh: Vec<_> = fresh.into_iter().cloned().collect();
-        batch.problems.extend(fresh.iter().map(|path| trouble::problem(path, &error)));
-        batch.found.retain(|(path, _)| fresh.binary_search(path).is_err());
-        batch.unknown.extend(fresh);
-        return false;
-    }
-    true
 }
 
 /// The engine's word for a mode.

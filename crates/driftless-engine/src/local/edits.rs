@@ -2,8 +2,8 @@
 
 use driftless_core::diff::{Change, mode_of};
 use driftless_core::{
-    Content, Entry, FileRecord, Index, MovedFrom, OnDisk, Problem, ProblemCode, RelPath, Stat,
-    VersionVector,
+    Content, Entry, FileRecord, Head, Index, MovedFrom, OnDisk, Problem, ProblemCode, RelPath,
+    Stat, VersionVector,
 };
 
 use crate::engine::{Engine, Mode};
@@ -19,6 +19,9 @@ impl<I: Index> Engine<I> {
         moved_from: Option<MovedFrom>,
     ) -> Result<(), I::Error> {
         let mut after = Entry { landing: None, suspect: false, ..entry.clone() };
+        let is_moved_away =
+            |head: &Head| matches!(head.record.content, Content::Tombstone { moved_to: Some(_) });
+        let follows = matches!(change, Change::Write(..)) && entry.heads.iter().any(is_moved_away);
         match self.if_adopted(entry, change) {
             Change::Read(_) => return Ok(()),
             Change::Nothing if entry.landing.is_none() => return Ok(()),
@@ -72,7 +75,8 @@ impl<I: Index> Engine<I> {
                 }
             }
         }
-        self.store(path, entry, after)
+        self.store(path, entry, after)?;
+        if follows { self.follow_move(path) } else { Ok(()) }
     }
 
     /// `change`, or an edit where a version was found with another mode or time
