@@ -3,7 +3,7 @@ import { safe } from '../safe';
 
 export const conflicts = {
   title: 'Conflicts',
-  intro: 'These files were changed on two devices at once. Both versions are safe; choose which to keep.',
+  intro: 'Changed on two devices at once. Both versions are safe; choose which to keep.',
   empty: 'No conflicts',
   emptyDetail: 'When two devices change the same file at once, both versions are kept and you choose here.',
   changedBy: (devices: string[]) => `Changed on ${devices.map(safe).join(' and ')}`,

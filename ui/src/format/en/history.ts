@@ -2,7 +2,7 @@ import { safe } from '../safe';
 
 export const history = {
   title: 'History',
-  intro: 'What syncing replaced or deleted is kept here, and can be put back.',
+  intro: 'What syncing replaced or deleted can be put back.',
   empty: 'Nothing here yet',
   emptyDetail: 'When a file is replaced or deleted from another device, its old version is kept here.',
   noMatch: 'Nothing found',
@@ -19,7 +19,7 @@ export const history = {
   },
   putBack: 'Put back',
   putBackName: (path: string) => `Put back ${safe(path)}`,
-  putCopy: 'As a copy',
+  putCopy: 'Put back as a copy',
   putCopyName: (path: string) => `Put a copy of ${safe(path)} beside it`,
   done: (path: string) => `“${safe(path)}” is back.`,
   copySuffix: (moment: string) => ` (from ${moment})`,
