@@ -1,4 +1,4 @@
-import { estimate, plural } from '../number';
+import { count, estimate, plural } from '../number';
 import { safe } from '../safe';
 
 export const shell = {
@@ -29,12 +29,19 @@ export const shell = {
   restart: 'Start it again',
   lid: 'Safe to close the lid?',
   lidTitle: 'Is it safe to close the lid?',
-  lidAsking: 'Checking that everything here is also somewhere else…',
+  lidAsking: 'Looking whether everything here is also on another device…',
   lidYes: 'Yes, it is safe to close the lid',
-  lidYesDetail: 'Every connected device has all that is here.',
+  lidYesDetail: 'Everything here is on another device, too.',
   lidNoDevice: 'No other device is online, so what changed here lately may be only here.',
   lidNo: 'Not yet',
-  lidWait: 'This tells you as soon as it is.',
+  lidTell: 'Tell me when it is',
+  lidWillTell: 'You will be told as soon as it is safe to close the lid.',
+  lidApart: (labels: string[]) => {
+    const some = labels.slice(0, 3).map(safe).join(', ');
+    const more = labels.length > 3 ? ` and ${labels.length - 3} more` : '';
+    return `Not counted, because paused or on no other device: ${some}${more}`;
+  },
+  andMore: (number: number) => `and ${count(number)} more`,
 };
 
 export const headline = {
