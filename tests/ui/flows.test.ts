@@ -210,6 +210,9 @@ test('H13: a mass change waits for a yes where it is seen', async () => {
   await finish(app);
 });
 
+/** The file of the problems that changed though nothing wrote it. */
+const ROTTEN = 'Archive/Scan 0009.mp3';
+
 test('every problem has a mend, and a device that asks is let in or not', async () => {
   const app = await ui.open({ daemon: 'problems', place: 'activity' });
   const { page } = app;
@@ -218,14 +221,47 @@ test('every problem has a mend, and a device that asks is let in or not', async 
   const without = problems.filter({ hasNot: page.getByRole('button') });
   expect(await without.count()).toBe(0);
   // D9: what rotted is passed on only when a person says that it is right.
-  await page.getByRole('button', { name: 'Put the good version back: archive/2019.tar' }).click();
+  await page.getByRole('button', { name: `Put the good version back: ${ROTTEN}` }).click();
   await expect.poll(() => problems.count()).toBe(6);
-  expect(await asked(app, 'folder.revert')).toEqual([{ folder: 'projects', paths: ['archive/2019.tar'] }]);
+  expect(await asked(app, 'folder.revert')).toEqual([{ folder: 'projects', paths: [ROTTEN] }]);
   await page.getByRole('button', { name: 'Show in file manager: secrets/key.pem' }).click();
   await expect.poll(() => asked(app, 'open')).toHaveLength(1);
   await page.getByRole('link', { name: 'Devices' }).click();
   await page.getByRole('button', { name: 'Refuse' }).click();
   await expect.poll(() => page.getByText('asks to pair').count()).toBe(0);
+  await finish(app);
+});
+
+test('D9: a check finds what rotted, and its page keeps it or puts the good version back', async () => {
+  const app = await ui.open({ daemon: 'problems' });
+  const { page } = app;
+  await page.getByRole('button', { name: 'More for Projects' }).click();
+  await page.getByRole('menuitem', { name: 'Check files for damage' }).click();
+  await page.getByText('1 file changed although nobody saved it').waitFor();
+  await page.goto(page.url().replace(/#.*/, '#/folders/projects'));
+  await page.getByRole('treeitem', { name: 'Archive, Up to date' }).dblclick();
+  await page.getByRole('treeitem', { name: 'Scan 0009.mp3, Problem' }).click();
+  const about = page.getByRole('complementary');
+  await about.getByRole('button', { name: 'Put the good version back' }).waitFor();
+  await about.getByRole('button', { name: 'Keep it as it is' }).click();
+  await about.getByText('Up to date').waitFor();
+  expect(await asked(app, 'folder.keep')).toEqual([{ folder: 'projects', paths: [ROTTEN] }]);
+  await finish(app);
+});
+
+test('P11: that another computer has this device’s key is said everywhere, and a new one is a question away', async () => {
+  const app = await ui.open({ daemon: 'cloned', place: 'settings' });
+  const { page } = app;
+  await page.getByText('Another computer uses this device').waitFor();
+  await page.getByRole('button', { name: 'New identity…' }).click();
+  await page.keyboard.press('Escape');
+  expect(await asked(app, 'device.rekey')).toEqual([]);
+  await page.getByRole('button', { name: 'New identity…' }).click();
+  await page.getByRole('button', { name: 'New identity', exact: true }).click();
+  await page.getByText('This is a new device now.').waitFor();
+  expect(await page.getByText('Another computer uses').count()).toBe(0);
+  await page.getByRole('link', { name: 'Pair a device' }).click();
+  await page.getByRole('heading', { name: 'Pair a device' }).waitFor();
   await finish(app);
 });
 
@@ -246,11 +282,32 @@ test('the lid may be closed once nothing is missing, and only then', async () =>
   const { page } = app;
   await page.getByRole('button', { name: 'Safe to close the lid?' }).click();
   await page.getByText('Not yet').waitFor();
+  const dialog = page.getByRole('dialog');
+  await dialog.getByText('12 files are only here yet').waitFor();
+  await dialog.getByText('214 files to go').waitFor();
   expect(await page.getByText('Yes, it is safe').count()).toBe(0);
   await page.evaluate(() => {
-    for (const folder of window.driftlessFake?.world.status.folders ?? []) folder.need_files = 0;
+    for (const folder of window.driftlessFake?.world.status.folders ?? [])
+      Object.assign(folder, { need_files: 0, only_here_files: 0 });
   });
   await page.getByText('Yes, it is safe to close the lid').waitFor();
+  // All copies count, this device's own and another.
+  expect(await asked(app, 'wait')).toMatchObject([{ copies: 2 }]);
+  await finish(app);
+});
+
+test('who does not want to watch is told when the lid may be closed, and what cannot be elsewhere is not counted', async () => {
+  const app = await ui.open({ daemon: 'typical' });
+  const { page } = app;
+  await page.getByRole('button', { name: 'More for Documents' }).click();
+  await page.getByRole('menuitem', { name: 'Pause' }).click();
+  await page.getByRole('article').filter({ hasText: 'Documents' }).getByText('Paused').waitFor();
+  await page.getByRole('button', { name: 'Safe to close the lid?' }).click();
+  await page.getByText('Not counted, because paused or on no other device: Documents').waitFor();
+  await page.getByRole('button', { name: 'Tell me when it is' }).click();
+  await page.getByText('You will be told').waitFor();
+  expect(await asked(app, 'app.tell-when-safe')).toHaveLength(1);
+  expect(await asked(app, 'wait')).toMatchObject([{ folders: ['photos', 'projects'] }]);
   await finish(app);
 });
 

@@ -41,6 +41,12 @@ const OVERLAYS: [name: string, daemon: string, place: string, open: (page: Page)
     (page) => page.getByRole('button', { name: 'Safe to close the lid?' }).click(),
   ],
   [
+    'new-identity',
+    'cloned',
+    'folders',
+    (page) => page.getByRole('button', { name: 'New identity…' }).click(),
+  ],
+  [
     'bulk',
     'crowded',
     'conflicts/c1',

@@ -32,6 +32,8 @@ const SPECIAL: [daemon: string, screen: string, place: string][] = [
   ['problems', 'folder', 'folders/documents'],
   ['problems', 'activity', 'activity'],
   ['problems', 'devices', 'devices'],
+  ['cloned', 'folders', 'folders'],
+  ['cloned', 'folder', 'folders/projects'],
   ['offline', 'folders', 'folders'],
   ['offline', 'devices', 'devices'],
   ['offline', 'pair', 'pair'],

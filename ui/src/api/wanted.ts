@@ -200,5 +200,7 @@ export interface WantedMethods {
   'app.configure': { params: Partial<AppSettings>; reply: AppSettings };
   'app.info': { params: Record<string, never>; reply: AppInfo };
   'app.export-logs': { params: { path: string }; reply: Done };
+  /** Tells by a notification, once, when everything of this device is on another one. */
+  'app.tell-when-safe': { params: Record<string, never>; reply: Done };
   'app.restart-daemon': { params: Record<string, never>; reply: Done };
 }

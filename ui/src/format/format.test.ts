@@ -126,6 +126,10 @@ describe('the one sentence', () => {
     ['Looking for changes', withFolder({ state: 'scanning' })],
     ['1 folder is offered to you', { ...calm, offers: 1 }],
     ['1 problem needs a look', withFolder({ problem_count: 1, problems: [problem('io-error', '', '')] })],
+    [
+      '1 problem needs a look',
+      { ...withFolder({ conflicts: 2 }), problems: [problem('identity-in-use', '', '')] },
+    ],
     ['Receiving 3 files, about 2 min', withFolder({ state: 'syncing', need_files: 3, eta_s: 100 })],
     ['Receiving 3 files', withFolder({ state: 'scanning', need_files: 3 })],
     ['2 conflicts need you', withFolder({ conflicts: 2, need_files: 3 })],

@@ -23,7 +23,9 @@ function summary(status: Status): Omit<Headline, 'online'> {
   const heldBack = folders.find((folder) => folder.held_back !== null);
   const conflicts = sum(folders, (folder) => folder.conflicts);
   const need = sum(folders, (folder) => folder.need_files);
-  const problems = sum(folders, (folder) => Math.max(folder.problem_count, folder.problems.length));
+  const ofTheWhole = status.problems?.length ?? 0;
+  const problems =
+    ofTheWhole + sum(folders, (folder) => Math.max(folder.problem_count, folder.problems.length));
   const paused = folders.filter((folder) => folder.state === 'paused').length;
   const [first] = stopped;
   if (first) {
@@ -33,6 +35,7 @@ function summary(status: Status): Omit<Headline, 'online'> {
     };
   }
   if (heldBack) return { meaning: 'needs-you', sentence: say.heldBack(heldBack.label) };
+  if (ofTheWhole > 0) return { meaning: 'needs-you', sentence: say.problems(problems) };
   if (conflicts > 0) return { meaning: 'needs-you', sentence: say.conflicts(conflicts) };
   if (need > 0 || folders.some((folder) => folder.state === 'syncing')) {
     return { meaning: 'working', sentence: say.receiving(need, longest(folders)) };

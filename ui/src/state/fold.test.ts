@@ -78,6 +78,15 @@ describe('a view', () => {
     expect(folder(cleared, 'photos')).toMatchObject({ problem_count: 0, problems: [] });
   });
 
+  test('knows what is wrong with the whole device until that is cleared', () => {
+    const wrong = problem('identity-in-use', '', 'no');
+    const opened = event({ type: 'problem-opened', folder: null, problem: wrong });
+    const view = fold(begun, [opened, opened]);
+    expect(view.status?.problems).toEqual([wrong]);
+    const cleared = event({ type: 'problem-cleared', folder: null, path: '', code: wrong.code });
+    expect(fold(view, [cleared]).status?.problems).toEqual([]);
+  });
+
   test('remembers only so much of a storm, newest first', () => {
     const storm = Array.from({ length: 10_000 }, (_, at) => synced(`f${at}`));
     const view = fold(begun, storm);

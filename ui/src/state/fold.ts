@@ -62,6 +62,8 @@ class Draft {
   #view: View;
   #folders: Map<string, FolderStatus> | null = null;
   #devices: Map<string, DeviceStatus> | null = null;
+  /** What is wrong with the whole device. */
+  #problems: Problem[] | null = null;
   #offers: readonly OfferView[];
   #events: Event[] = [];
   #cursor: string | null;
@@ -80,6 +82,7 @@ class Draft {
     this.#view = { ...this.#view, status };
     this.#folders = null;
     this.#devices = null;
+    this.#problems = null;
     this.#offers = offers;
     this.#cursor = cursor;
     this.#stale = false;
@@ -112,6 +115,7 @@ class Draft {
       ...status,
       folders: this.#folders ? [...this.#folders.values()] : status.folders,
       devices: this.#devices ? [...this.#devices.values()] : status.devices,
+      ...(this.#problems ? { problems: this.#problems } : {}),
       offers: this.#offers.length,
     };
   }
@@ -156,12 +160,14 @@ class Draft {
         this.#stale = true;
         return;
       case 'problem-opened':
-        if (body.folder !== null) this.#folder(body.folder, (folder) => opened(folder, body.problem));
+        if (body.folder === null)
+          this.#problems = [...without(this.#wrong(), body.problem), body.problem].slice(-PROBLEMS);
+        else this.#folder(body.folder, (folder) => opened(folder, body.problem));
         this.#stale = true;
         return;
       case 'problem-cleared':
-        if (body.folder !== null)
-          this.#folder(body.folder, (folder) => cleared(folder, body.path, body.code));
+        if (body.folder === null) this.#problems = without(this.#wrong(), body);
+        else this.#folder(body.folder, (folder) => cleared(folder, body.path, body.code));
         this.#stale = true;
         return;
       case 'offer':
@@ -178,6 +184,10 @@ class Draft {
     }
   }
 
+  #wrong(): Problem[] {
+    return this.#problems ?? this.#view.status?.problems ?? [];
+  }
+
   #folder(id: string, change: (folder: FolderStatus) => Partial<FolderStatus>): void {
     this.#folders ??= new Map(this.#view.status?.folders.map((folder) => [folder.id, folder]));
     const folder = this.#folders.get(id);
@@ -192,7 +202,7 @@ class Draft {
 }
 
 function opened(folder: FolderStatus, problem: Problem): Partial<FolderStatus> {
-  const others = folder.problems.filter((other) => !isSame(other, problem.path, problem.code));
+  const others = without(folder.problems, problem);
   const isNew = others.length === folder.problems.length;
   return {
     problems: [...others, problem].slice(0, PROBLEMS),
@@ -201,10 +211,10 @@ function opened(folder: FolderStatus, problem: Problem): Partial<FolderStatus> {
 }
 
 function cleared(folder: FolderStatus, path: string, code: string): Partial<FolderStatus> {
-  const others = folder.problems.filter((problem) => !isSame(problem, path, code));
+  const others = without(folder.problems, { path, code });
   return { problems: others, problem_count: Math.max(others.length, folder.problem_count - 1) };
 }
 
-function isSame(problem: Problem, path: string, code: string): boolean {
-  return problem.path === path && problem.code === code;
+function without(problems: readonly Problem[], gone: Pick<Problem, 'path' | 'code'>): Problem[] {
+  return problems.filter((problem) => problem.path !== gone.path || problem.code !== gone.code);
 }

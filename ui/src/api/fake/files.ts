@@ -1,20 +1,33 @@
 // The scripted daemon's files: listings that are computed, so that a million of them cost nothing.
 import type { BrowseEntry, BrowsePage, Explanation, FileState } from '../wanted';
+import type { FolderStatus, Problem } from '../generated/control';
 import { fileName, HARD_NAMES, pick } from './words';
 import type { World } from './world';
 
 const DIRECTORIES = ['Archive', 'Letters', 'Pictures', 'Shared'];
 const DAY_MS = 86_400_000;
 
-export function browse(world: World, path: string, offset: number, limit: number): BrowsePage {
+export function browse(
+  world: World,
+  folder: FolderStatus,
+  path: string,
+  offset: number,
+  limit: number,
+): BrowsePage {
   const depth = path === '' ? 0 : path.split('/').length;
   const directories = depth > 3 ? [] : DIRECTORIES;
   const files = depth === 0 ? world.flatFiles : 12 + pick(path.length, 60);
   const total = directories.length + files;
   const entries = Array.from({ length: Math.max(0, Math.min(limit, total - offset)) }, (_, at) =>
-    entryAt(directories, offset + at, depth),
+    marked(folder, path, entryAt(directories, offset + at, depth)),
   );
   return { entries, total };
+}
+
+/** A problem that the folder tells of is one in the tree, too. */
+function marked(folder: FolderStatus, parent: string, entry: BrowseEntry): BrowseEntry {
+  const path = parent === '' ? entry.name : `${parent}/${entry.name}`;
+  return folder.problems.some((one) => one.path === path) ? { ...entry, state: 'problem' } : entry;
 }
 
 function entryAt(directories: readonly string[], index: number, depth: number): BrowseEntry {
@@ -42,7 +55,7 @@ function stateOf(seed: number): FileState {
   return states[seed % 40] ?? 'up-to-date';
 }
 
-export function explain(state: FileState, holders: string[]): Explanation {
+export function explain(state: FileState, holders: string[], problem?: Problem): Explanation {
   const why: Record<FileState, Omit<Explanation, 'state' | 'holders'>> = {
     'up-to-date': { cause: 'settled', message: 'This device has the newest version', hint: null, rule: null },
     'only-here': {
@@ -77,5 +90,8 @@ export function explain(state: FileState, holders: string[]): Explanation {
       rule: null,
     },
   };
+  if (problem) {
+    return { state: 'problem', cause: problem.code, ...problem, holders, rule: null };
+  }
   return { state, holders: state === 'up-to-date' || state === 'conflict' ? holders : [], ...why[state] };
 }

@@ -14,6 +14,7 @@ export type Handlers = {
 /** The one code that pairs. */
 export const CODE = '314159';
 const WAIT_MS = 1500;
+const LOOK_MS = 50;
 
 export function handlersOf(world: World, tell: (body: EventBody) => void): Handlers {
   return {
@@ -32,12 +33,17 @@ function general(
 ): Part<'status' | 'wait' | 'doctor' | 'shutdown' | 'subscribe' | 'transfer' | 'activity'> {
   return {
     status: () => structuredClone(world.status),
-    wait: async () => {
-      await new Promise((done) => setTimeout(done, WAIT_MS / 3));
-      const missing = world.status.folders
-        .filter((one) => one.need_files > 0)
-        .map((one) => `${one.label}: this device still needs ${one.need_files} files`);
-      return { done: missing.length === 0, missing };
+    wait: async ({ folders, timeout_s = Infinity }) => {
+      const lacking = () =>
+        world.status.folders
+          .filter((one) => folders.length === 0 || folders.includes(one.id))
+          .filter((one) => one.need_files > 0 || one.only_here_files > 0)
+          .map((one) => `${one.label}: 1 of 2 copies are complete`);
+      const until = Date.now() + timeout_s * 1000;
+      while (lacking().length > 0 && Date.now() < until) {
+        await new Promise((looked) => setTimeout(looked, LOOK_MS));
+      }
+      return { done: lacking().length === 0, missing: lacking() };
     },
     doctor: () => ({
       checks: [
@@ -101,6 +107,13 @@ function devices(world: World, tell: (body: EventBody) => void): Part<'device' |
     'device.resume': ({ device }) => change(device, { paused: false }),
     'device.rekey': () => {
       world.status.device.id = deviceId(99);
+      const path = '';
+      world.status.problems?.forEach(({ code }) =>
+        tell({ type: 'problem-cleared', folder: null, path, code }),
+      );
+      const problem = { code: 'new-identity', path, message: 'this is a new device now', hint: null };
+      world.status.problems = [problem];
+      tell({ type: 'problem-opened', folder: null, problem });
       return { id: world.status.device.id };
     },
     'pair.open': () => ({ code: CODE, expires_in_s: 300 }),
@@ -225,16 +238,19 @@ function folders(world: World, tell: (body: EventBody) => void): Part<'folder'> 
       return {};
     },
     'folder.scrub': ({ folder }) => {
-      const { files, bytes } = find(folder);
-      return { files, bytes, corrupt: [] };
+      const { files, bytes, problems } = find(folder);
+      const corrupt = problems.filter(({ code }) => code === 'corrupt').map(({ path }) => path);
+      return { files, bytes, corrupt };
     },
     'folder.browse': ({ folder, path, offset, limit }) =>
-      find(folder).files === 0 ? { entries: [], total: 0 } : browse(world, path, offset, limit),
+      find(folder).files === 0 ? { entries: [], total: 0 } : browse(world, find(folder), path, offset, limit),
     'folder.explain': ({ folder, path }) => {
       const at = path.lastIndexOf('/');
-      const listing = browse(world, path.slice(0, Math.max(0, at)), 0, 1000).entries;
+      const shown = find(folder);
+      const listing = browse(world, shown, path.slice(0, Math.max(0, at)), 0, 1000).entries;
       const entry = listing.find((one) => one.name === path.slice(at + 1));
-      return explain(entry?.state ?? 'up-to-date', find(folder).devices);
+      const problem = shown.problems.find((one) => one.path === path);
+      return explain(entry?.state ?? 'up-to-date', shown.devices, problem);
     },
     'folder.presets': () => [
       { id: 'build', label: 'Build outputs', patterns: ['target/', 'node_modules/', '*.o'], suggested: true },
@@ -329,6 +345,7 @@ function own(world: World): Part<'settings' | 'app'> {
     },
     'app.info': () => ({ version: '0.1.0', home: HOME, data_dir: `${HOME}/.local/share/driftless` }),
     'app.export-logs': () => ({}),
+    'app.tell-when-safe': () => ({}),
     'app.restart-daemon': () => ({}),
   };
 }

@@ -19,6 +19,7 @@ export const SCENARIOS = [
   'crowded',
   'storm',
   'problems',
+  'cloned',
   'offline',
   'gone',
   'starting',
@@ -59,6 +60,8 @@ export function worldOf(scenario: Scenario, nowMs: number): World {
       return offline(nowMs);
     case 'problems':
       return problems(nowMs);
+    case 'cloned':
+      return cloned(nowMs);
     case 'crowded':
     case 'storm':
       return crowded(nowMs);
@@ -227,7 +230,11 @@ function problems(nowMs: number): World {
     projects.problems = [
       problem('name-twin', 'notes/README.md', 'this disk takes it for the same name as notes/Readme.md'),
       problem('unreadable', 'secrets/key.pem', 'may not be read'),
-      problem('corrupt', 'archive/2019.tar', 'its content changed and its time did not'),
+      problem(
+        'corrupt',
+        `Archive/${fileName(9)}`,
+        'its content changed, but nothing is seen to have written to it',
+      ),
       problem('disk-full', 'render/frame 0001.exr', 'the disk is full'),
       problem('not-available', 'media/talk.mkv', 'no device that is online has it'),
     ];
@@ -238,6 +245,15 @@ function problems(nowMs: number): World {
   world.requests = [
     { id: deviceId(77), name: 'Work laptop', address: '84.12.9.3:22100', asked_at_ms: nowMs },
   ];
+  return world;
+}
+
+/** Another computer is a copy of this one. */
+function cloned(nowMs: number): World {
+  const world = typical(nowMs);
+  const message = `another computer uses this device's identity, says ${DEVICES[0]}, and keeps both away`;
+  world.status.problems = [problem('identity-in-use', '', message)];
+  world.status.devices = world.status.devices.map((other) => ({ ...other, connected: false, address: null }));
   return world;
 }
 

@@ -34,6 +34,9 @@ export const activity = {
     rules: 'Change the rules',
     restore: 'Put the good version back',
     keep: 'Keep it as it is',
+    newIdentity: 'New identity…',
+    pair: 'Pair a device',
+    seeDevices: 'See devices',
   },
   hints: {
     'name-not-utf8': 'Rename it; its name is written in an old encoding.',
@@ -54,5 +57,12 @@ export const activity = {
     watch: 'Changes are found every hour instead of at once.',
     'ignore-rule': 'Correct the rule that cannot be read.',
     'mass-change': 'If it is meant, let it happen. If not, pause the folder and look at the other device.',
+    'identity-in-use': 'Give one of the two computers a new identity, then pair it again.',
+    'cloned-device': 'Open driftless on one of the two and give it a new identity.',
+    'new-identity': 'Pair it with your other devices again.',
+  } as Record<string, string>,
+  /** Instead of the daemon's words, which are for the command line. */
+  messages: {
+    'new-identity': 'This is a new device now',
   } as Record<string, string>,
 };

@@ -25,6 +25,11 @@ export const devices = {
   removeDetail: 'It no longer connects to this device. Files that it already has stay there.',
   removeConfirm: 'Remove device',
   removed: (name: string) => `“${safe(name)}” was removed.`,
+  renewTitle: 'Give this device a new identity?',
+  renewDetail:
+    'To your other devices it becomes a new one: pair it with them again. Folders and files stay as they are.',
+  renewConfirm: 'New identity',
+  renewed: 'This device has a new identity. Pair it with your other devices again.',
   id: 'Device ID',
   address: 'Address',
   notConnected: 'Not connected',

@@ -23,5 +23,4 @@ export const files = {
   resolve: 'Choose a version',
   changeRules: 'Change the rules',
   resume: 'Resume the folder',
-  rescan: 'Look again',
 };

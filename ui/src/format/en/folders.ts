@@ -42,6 +42,14 @@ export const folders = {
   settings: 'Folder settings…',
   settingsTitle: (label: string) => `Settings of “${safe(label)}”`,
   rescan: 'Look for changes now',
+  scrub: 'Check files for damage',
+  scrubbing: (label: string) =>
+    `Every file of “${safe(label)}” is read again. You will see what comes of it.`,
+  scrubbed: (label: string, files: number, bytes: number) =>
+    `“${safe(label)}”: ${plural(files, 'file')} read, ${size(bytes)}. All are as they were saved.`,
+  scrubFound: (label: string, number: number) =>
+    `“${safe(label)}”: ${plural(number, 'file')} changed although nobody saved ${number === 1 ? 'it' : 'them'}.`,
+  scrubShow: 'Choose',
   remove: 'Remove…',
   removeTitle: (label: string) => `Remove “${safe(label)}”?`,
   removeDetail:

@@ -1,7 +1,32 @@
 // What can be done about a problem, by its code.
 import type { FolderStatus, Problem } from '../../api/generated/control';
+import { sentence } from '../../format/safe';
 import { text } from '../../format/text';
 import type { Daemon } from '../../state/daemon.svelte';
+
+/** What is wrong and what to do about it, in words. */
+export function describeProblem(problem: Problem): { message: string; hint: string } {
+  return {
+    message: sentence(text.activity.messages[problem.code] ?? problem.message),
+    hint: text.activity.hints[problem.code] ?? problem.hint ?? '',
+  };
+}
+
+/** What can be done about something that is wrong with the whole device: a place to go, or a new identity. */
+export type DeviceMend = { label: string; href: string } | { label: string; renew: true };
+
+export function mendsOfDevice(problem: Problem): DeviceMend[] {
+  switch (problem.code) {
+    case 'identity-in-use':
+      return [{ label: say.newIdentity, renew: true }];
+    case 'new-identity':
+      return [{ label: say.pair, href: '#/pair' }];
+    case 'cloned-device':
+      return [{ label: say.seeDevices, href: '#/devices' }];
+    default:
+      return [];
+  }
+}
 
 /** Something to press; `rules` opens the folder's settings instead of asking for anything. */
 export type Mend = { label: string; run: () => Promise<unknown> } | { label: string; rules: true };
