@@ -19,7 +19,7 @@ use tokio::time::{Instant, sleep};
 
 use crate::frame::{self, FrameError, MAX_FRAME_BYTES, Patience};
 use crate::request::{self, Request, RequestError, Response};
-use crate::transport::canonical;
+use crate::transport::{self, canonical};
 
 /// Frames waiting to be sent or received, per channel; small ones are the rule.
 const CONTROL_QUEUE_FRAMES: usize = 8;
@@ -293,6 +293,12 @@ impl Connection {
             lock(&self.0.inbox).requests.poll_recv(context)
         })
         .await
+    }
+
+    /// Expects that no more than `bytes_per_s` of answers are read, over all
+    /// requests; `None` is no limit. The other device is let ahead by about a second.
+    pub fn expect_rate(&self, bytes_per_s: Option<u64>) {
+        self.0.link.set_receive_window(transport::window(bytes_per_s));
     }
 
     /// Ends the connection at once: what is queued either way is dropped.

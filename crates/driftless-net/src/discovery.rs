@@ -13,8 +13,8 @@ use std::time::Duration;
 use data_encoding::HEXLOWER;
 use driftless_core::DeviceId;
 use mdns_sd::{IfKind, ResolvedService, ScopedIp, ServiceDaemon, ServiceEvent, ServiceInfo};
-use tokio::sync::Notify;
 use tokio::sync::futures::Notified;
+use tokio::sync::{Notify, watch};
 use tokio::time::{Instant, sleep, sleep_until, timeout};
 
 use crate::net::{NetEvent, Shared};
@@ -53,6 +53,8 @@ pub(crate) struct Neighbourhood {
     changed: Notify,
     refresh: Notify,
     search: Notify,
+    /// Whether this device announces itself and listens.
+    wanted: watch::Sender<bool>,
 }
 
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -66,6 +68,11 @@ pub(crate) struct Sighting {
 impl Neighbourhood {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Sighting>> {
         self.sightings.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Begins to announce this device and to listen, or ends both.
+    pub(crate) fn set_wanted(&self, wanted: bool) {
+        self.wanted.send_if_modified(|before| std::mem::replace(before, wanted) != wanted);
     }
 
     /// Announces anew: something that is announced has changed.
@@ -213,11 +220,26 @@ fn preference(address: &SocketAddr) -> (u8, SocketAddr) {
     (rank, *address)
 }
 
-/// Announces and listens for as long as the program runs; failures are logged.
+/// Announces and listens whenever that is wanted, for as long as the program runs.
 pub(crate) async fn run(shared: Arc<Shared>) {
+    let mut wanted = shared.neighbourhood.wanted.subscribe();
+    while wanted.wait_for(|wanted| *wanted).await.is_ok() {
+        tokio::select! {
+            () = try_on(&shared) => {}
+            _ = wanted.wait_for(|wanted| !*wanted) => {
+                tracing::info!("no longer looking for devices on the local network");
+                shared.neighbourhood.lock().clear();
+                shared.neighbourhood.changed.notify_waiters();
+            }
+        }
+    }
+}
+
+/// Announces and listens without end; failures are logged.
+async fn try_on(shared: &Shared) {
     loop {
-        let error = match Announcer::start(&shared) {
-            Ok(mut announcer) => announcer.serve(&shared).await,
+        let error = match Announcer::start(shared) {
+            Ok(mut announcer) => announcer.serve(shared).await,
             Err(error) => error,
         };
         tracing::warn!(%error, "mDNS does not work here; devices are found by known addresses only");
@@ -345,7 +367,7 @@ fn announcement(shared: &Shared) -> Result<ServiceInfo, DiscoveryError> {
     ];
     if shared.desk.is_open() {
         properties.push(("p", "1".into()));
-        properties.push(("d", shared.device_name.clone()));
+        properties.push(("d", shared.device_name()));
     }
     let bound = shared.local_addrs();
     let wildcard = bound.iter().find(|address| address.ip().is_unspecified());

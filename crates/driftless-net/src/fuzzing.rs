@@ -57,3 +57,8 @@ pub fn pair_with(message: &[u8], proof: &[u8]) -> Option<bool> {
     let exchange = Exchange::start(Role::Shower, "123456", &session);
     Some(exchange.finish(message, &session)?.accepts(Role::Dialler, proof))
 }
+
+/// What the device that a certificate stands for calls itself.
+pub fn name_in_certificate(certificate: &[u8]) -> String {
+    crate::certificate::name_in(certificate)
+}

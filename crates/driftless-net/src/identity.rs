@@ -2,7 +2,7 @@
 //!
 //! Decides how the key is stored and who may read it. Does not decide whom to
 //! trust; see `tls`. The certificate is only a wrapper for the public key that
-//! TLS demands, so it is made anew at each start and never stored.
+//! TLS demands, so it is made when it is needed and never stored.
 
 use std::fs::{self, File, OpenOptions};
 use std::io::{self, Write as _};
@@ -11,11 +11,16 @@ use std::sync::Arc;
 
 use data_encoding::BASE64;
 use driftless_core::DeviceId;
-use rcgen::{CertificateParams, DistinguishedName, KeyPair, PKCS_ED25519, PublicKeyData as _};
+use rcgen::{
+    CertificateParams, DistinguishedName, DnType, DnValue, KeyPair, PKCS_ED25519,
+    PublicKeyData as _,
+};
 use rustls::crypto::ring::sign::any_eddsa_type;
 use rustls::pki_types::PrivatePkcs8KeyDer;
 use rustls::pki_types::pem::PemObject as _;
 use rustls::sign::CertifiedKey;
+
+use crate::certificate;
 
 /// Longest key file that is read, in bytes; a real one has about 200.
 const MAX_KEY_FILE_BYTES: u64 = 16 * 1024;
@@ -27,7 +32,7 @@ const PEM_LINE_CHARS: usize = 64;
 #[derive(Clone)]
 pub struct Identity {
     device: DeviceId,
-    key: Arc<CertifiedKey>,
+    pair: Arc<KeyPair>,
 }
 
 /// Why the key of this device cannot be used.
@@ -114,7 +119,7 @@ impl Identity {
         let der = PrivatePkcs8KeyDer::from_pem_slice(&text).map_err(|_| malformed())?;
         let pair =
             KeyPair::from_pkcs8_der_and_sign_algo(&der, &PKCS_ED25519).map_err(|_| malformed())?;
-        Self::from_pair(&pair)
+        Self::from_pair(pair)
     }
 
     /// The name under which others know this device.
@@ -122,23 +127,32 @@ impl Identity {
         self.device
     }
 
-    pub(crate) fn certified_key(&self) -> Arc<CertifiedKey> {
-        Arc::clone(&self.key)
+    /// Wraps the key in a certificate that says this device's name, or nothing at all.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses to sign.
+    pub(crate) fn certificate(
+        &self,
+        name: Option<&str>,
+    ) -> Result<Arc<CertifiedKey>, IdentityError> {
+        let mut params = CertificateParams::default();
+        params.distinguished_name = DistinguishedName::new();
+        if let Some(name) = name {
+            let value = DnValue::Utf8String(certificate::padded(name));
+            params.distinguished_name.push(DnType::CommonName, value);
+        }
+        let certificate = params.self_signed(&*self.pair).map_err(crypto)?;
+        let signing =
+            any_eddsa_type(&PrivatePkcs8KeyDer::from(self.pair.serialize_der())).map_err(crypto)?;
+        Ok(Arc::new(CertifiedKey::new(vec![certificate.der().clone()], signing)))
     }
 
-    fn from_pair(pair: &KeyPair) -> Result<Self, IdentityError> {
+    fn from_pair(pair: KeyPair) -> Result<Self, IdentityError> {
         let public = <[u8; 32]>::try_from(pair.der_bytes()).map_err(|_| IdentityError::Crypto {
             reason: "the public key has not 32 bytes".into(),
         })?;
-        let mut params = CertificateParams::default();
-        params.distinguished_name = DistinguishedName::new();
-        let certificate = params.self_signed(pair).map_err(crypto)?;
-        let signing =
-            any_eddsa_type(&PrivatePkcs8KeyDer::from(pair.serialize_der())).map_err(crypto)?;
-        Ok(Self {
-            device: DeviceId::from_public_key(&public),
-            key: Arc::new(CertifiedKey::new(vec![certificate.der().clone()], signing)),
-        })
+        Ok(Self { device: DeviceId::from_public_key(&public), pair: Arc::new(pair) })
     }
 }
 

@@ -8,7 +8,8 @@
 //!   connected each of them, and reports [`NetEvent::Connected`].
 //! - [`Connection`] carries frames on two [`Channel`]s, and [`Request`]s, each
 //!   with a [`Response`] of its own stream.
-//! - [`Net::open_pairing`] and [`Net::pair_with_code`] introduce two devices.
+//! - [`Net::open_pairing`] and [`Net::pair_with_code`] introduce two devices;
+//!   [`Net::requests`] are those that ask by themselves.
 //!
 //! What holds throughout:
 //!
@@ -20,6 +21,7 @@
 //!   queues, streams, handshakes, announcements.
 //! - mDNS suggests addresses and proves nothing.
 
+mod certificate;
 mod connection;
 mod dial;
 mod discovery;
@@ -29,6 +31,7 @@ mod frame;
 pub mod fuzzing;
 mod greeting;
 mod identity;
+mod lobby;
 mod net;
 mod pairing;
 mod recognition;
@@ -43,6 +46,7 @@ pub use connection::{Channel, CloseReason, Connection, ConnectionStats, SendErro
 pub use discovery::Nearby;
 pub use frame::MAX_FRAME_BYTES;
 pub use identity::{Identity, IdentityError};
+pub use lobby::PairRequest;
 pub use net::{Net, NetConfig, NetEvent, StartError};
 pub use pairing::{PairError, PairedDevice, PairingFailure};
 pub use registry::AllowedDevice;

@@ -3,7 +3,7 @@
 //! Decides how incoming handshakes are admitted (H12); the rest is decided in
 //! the modules that it wires together.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::io;
 use std::net::{IpAddr, Ipv6Addr, SocketAddr};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -19,11 +19,12 @@ use crate::connection::{CloseReason, Connection};
 use crate::discovery::{self, Nearby, Neighbourhood};
 use crate::greeting::{self, HANDSHAKE_DEADLINE};
 use crate::identity::Identity;
+use crate::lobby::{Lobby, PairRequest};
 use crate::pairing::{self, PairError, PairedDevice, PairingDesk, PairingFailure};
 use crate::registry::{AllowedDevice, Registry};
 use crate::runs::RunId;
 use crate::tls::{self, Protocol, Tls, TlsSetupError};
-use crate::{dial, recognition, transport, watch};
+use crate::{dial, lobby, recognition, transport, watch};
 
 const EVENT_QUEUE: usize = 64;
 const MAX_DIALS: usize = 32;
@@ -83,6 +84,8 @@ pub enum NetEvent {
     },
     /// [`Net::nearby`] has news.
     NearbyChanged,
+    /// [`Net::requests`] has news.
+    RequestsChanged,
 }
 
 /// Why the network part cannot start.
@@ -125,10 +128,11 @@ impl Drop for Owner {
 /// What the tasks of this crate share.
 pub(crate) struct Shared {
     pub(crate) own: DeviceId,
-    pub(crate) device_name: String,
+    device_name: Mutex<String>,
     pub(crate) run: RunId,
     pub(crate) registry: Arc<Registry>,
     pub(crate) desk: Arc<PairingDesk>,
+    pub(crate) lobby: Arc<Lobby>,
     pub(crate) neighbourhood: Neighbourhood,
     pub(crate) tls: Tls,
     pub(crate) transport: Arc<TransportConfig>,
@@ -157,17 +161,21 @@ impl Net {
         let own = identity.device_id();
         let registry = Arc::new(Registry::new(own));
         let desk = Arc::new(PairingDesk::default());
-        let tls = Tls::new(identity, Arc::clone(&registry), Arc::clone(&desk));
+        let lobby = Arc::<Lobby>::default();
+        let device_name = pairing::clean_name(&config.device_name);
+        let tls = Tls::new(identity, &device_name, registry.clone(), desk.clone(), lobby.clone())
+            .map_err(tls_failed)?;
         let transport = transport::config();
         let server = server_config(&tls, &transport)?;
         let endpoints = listen(&config.listen, &server)?;
         let (events, receiver) = mpsc::channel(EVENT_QUEUE);
         let shared = Arc::new(Shared {
             own,
-            device_name: pairing::clean_name(&config.device_name),
+            device_name: Mutex::new(device_name),
             run: recognition::random().map_err(|_| StartError::Randomness)?,
             registry,
             desk,
+            lobby,
             neighbourhood: Neighbourhood::default(),
             tls,
             transport,
@@ -182,9 +190,9 @@ impl Net {
             shared.spawn(accept_all(Arc::clone(&shared), endpoint));
         }
         shared.spawn(watch::run(Arc::clone(&shared)));
-        if config.discovery {
-            shared.spawn(discovery::run(Arc::clone(&shared)));
-        }
+        shared.neighbourhood.set_wanted(config.discovery);
+        shared.spawn(discovery::run(Arc::clone(&shared)));
+        shared.spawn(lobby::run(Arc::clone(&shared)));
         Ok((Self(Arc::new(Owner(shared))), receiver))
     }
 
@@ -204,10 +212,54 @@ impl Net {
     /// lost its connection, and nothing that it sent is delivered any more.
     pub fn set_devices(&self, devices: Vec<AllowedDevice>) {
         let shared = &self.0.0;
+        let listed: BTreeSet<DeviceId> = devices.iter().map(|listed| listed.device).collect();
         for (device, wake) in shared.registry.set_devices(devices) {
             shared.spawn(dial::keep_connected(Arc::clone(shared), device, wake));
         }
+        shared.lobby.forget(&listed);
         shared.neighbourhood.recognise(&shared.registry);
+    }
+
+    /// Calls this device something else from the next dial, pairing or announcement on.
+    ///
+    /// # Errors
+    ///
+    /// The system refuses to sign; the old name stays.
+    pub fn set_name(&self, name: &str) -> Result<(), StartError> {
+        let shared = &self.0.0;
+        let name = pairing::clean_name(name);
+        if shared.device_name() != name {
+            shared.tls.set_name(&name).map_err(tls_failed)?;
+            *lock(&shared.device_name) = name;
+            shared.neighbourhood.refresh();
+        }
+        Ok(())
+    }
+
+    /// Begins to announce this device by mDNS and to look for others, or ends both.
+    pub fn set_discovery(&self, wanted: bool) {
+        self.0.0.neighbourhood.set_wanted(wanted);
+    }
+
+    /// Says whether devices that know this one's ID may ask to be let in, and
+    /// which of them may not. Nobody may until this is called.
+    pub fn set_requests(&self, open: bool, turned_away: BTreeSet<DeviceId>) {
+        self.0.0.lobby.admit(open, turned_away);
+    }
+
+    /// The devices that ask to be let in, the one heard last first; at most 16.
+    pub fn requests(&self) -> Vec<PairRequest> {
+        let shared = &self.0.0;
+        let mut requests = shared.lobby.list();
+        requests.retain(|request| !shared.registry.is_known(request.device));
+        requests
+    }
+
+    /// Where other devices may reach this one: what is listened on, and for every
+    /// interface where that is all of them. No loopback or link-local address
+    /// that was not asked for.
+    pub fn reachable_addrs(&self) -> Vec<SocketAddr> {
+        transport::reachable(&self.local_addrs())
     }
 
     /// Redials every missing device at once, and checks that live connections are
@@ -290,6 +342,10 @@ impl Shared {
         let _ = self.events.send(event).await;
     }
 
+    pub(crate) fn device_name(&self) -> String {
+        lock(&self.device_name).clone()
+    }
+
     pub(crate) fn local_addrs(&self) -> Vec<SocketAddr> {
         self.endpoints.iter().filter_map(|endpoint| endpoint.local_addr().ok()).collect()
     }
@@ -330,7 +386,9 @@ fn server_config(
     tls: &Tls,
     transport: &Arc<TransportConfig>,
 ) -> Result<quinn::ServerConfig, StartError> {
-    let mut server = quinn::ServerConfig::with_crypto(tls.server().map_err(tls_failed)?);
+    // What each connection's own takes the place of.
+    let nobody = SocketAddr::from((Ipv6Addr::UNSPECIFIED, 0));
+    let mut server = quinn::ServerConfig::with_crypto(tls.server(nobody).map_err(tls_failed)?);
     server
         .transport_config(Arc::clone(transport))
         .migration(true)
@@ -378,7 +436,7 @@ fn admit(shared: &Arc<Shared>, incoming: Incoming) {
         return;
     }
     let mut server = shared.server.clone();
-    match shared.tls.server() {
+    match shared.tls.server(transport::canonical(incoming.remote_address())) {
         Ok(crypto) => server.crypto = crypto,
         Err(error) => {
             tracing::error!(%error, "cannot take a connection");
@@ -448,7 +506,7 @@ impl Drop for Slot {
 }
 
 /// An IPv4 address, or the /64 that one IPv6 host can fill at will.
-fn origin(address: IpAddr) -> IpAddr {
+pub(crate) fn origin(address: IpAddr) -> IpAddr {
     match address.to_canonical() {
         IpAddr::V6(ip) => Ipv6Addr::from_bits(ip.to_bits() >> 64 << 64).into(),
         v4 @ IpAddr::V4(_) => v4,

@@ -227,7 +227,8 @@ pub(crate) async fn answer(shared: &Shared, link: quinn::Connection, device: Dev
     };
     shared.neighbourhood.refresh();
     let session = Session { dialler: device, shower: shared.own, exporter };
-    let rest = show(&mut talk, &code, &message, &session, &shared.device_name);
+    let own_name = shared.device_name();
+    let rest = show(&mut talk, &code, &message, &session, &own_name);
     let event = match timeout(EXCHANGE_DEADLINE, rest).await {
         Ok(Ok(name)) => {
             link.close(CloseReason::Done.code(), &[]);
@@ -344,7 +345,7 @@ async fn enter(
     if !proofs.accepts(Role::Shower, &talk.hear().await?) {
         return Err(Failure::WrongCode);
     }
-    talk.say(shared.device_name.as_bytes()).await?;
+    talk.say(shared.device_name().as_bytes()).await?;
     let name = talk.hear_name().await?;
     talk.send.finish().map_err(|_| Failure::Broken)?;
     // The shower closes once it has seen the end.

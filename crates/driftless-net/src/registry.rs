@@ -100,6 +100,11 @@ impl Registry {
         self.lock().devices.get(&device).is_some_and(|entry| !entry.allowed.paused)
     }
 
+    /// Whether `device` is this one or in the list, paused or not.
+    pub(crate) fn is_known(&self, device: DeviceId) -> bool {
+        device == self.own || self.lock().devices.contains_key(&device)
+    }
+
     /// Replaces the list, cuts off who is no longer welcome, and returns the
     /// devices that need a dialler.
     pub(crate) fn set_devices(&self, list: Vec<AllowedDevice>) -> Vec<(DeviceId, Arc<Notify>)> {

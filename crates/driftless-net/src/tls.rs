@@ -3,12 +3,20 @@
 //! Both ends show exactly one certificate with an Ed25519 key and prove that
 //! they hold it (TLS 1.3 only, no 0-RTT, no resumption). For synchronisation
 //! only allowed devices pass, and a dialled device must be the expected one;
-//! for pairing any key passes while this device is open for pairing. Names and
+//! for pairing any key passes while this device is open for pairing. A caller's
+//! certificate says its name, which the `lobby` may remember; otherwise names and
 //! dates in certificates mean nothing. What pairing proves beyond that is
 //! decided in `exchange`.
+//!
+//! A stranger is refused once it has proved its key, in the same words whether it
+//! is remembered, was turned away before, or nobody may ask. Who has not the key
+//! that it shows is refused before it is looked up, and so learns nothing of
+//! whether that key is welcome.
 
 use std::fmt;
-use std::sync::{Arc, OnceLock};
+use std::net::SocketAddr;
+use std::sync::{Arc, OnceLock, PoisonError, RwLock};
+use std::time::Instant;
 
 use driftless_core::DeviceId;
 use rustls::client::Resumption;
@@ -23,7 +31,9 @@ use rustls::{
     CertificateError, CipherSuite, DigitallySignedStruct, DistinguishedName, Error, SignatureScheme,
 };
 
-use crate::identity::Identity;
+use crate::certificate;
+use crate::identity::{Identity, IdentityError};
+use crate::lobby::Lobby;
 use crate::pairing::PairingDesk;
 use crate::recognition;
 use crate::registry::Registry;
@@ -67,10 +77,15 @@ pub(crate) enum Callee {
 #[derive(Clone)]
 pub(crate) struct Tls {
     own: DeviceId,
-    key: Arc<CertifiedKey>,
+    identity: Identity,
+    /// What callers see, and devices that this one wants to pair with.
+    unnamed: Arc<CertifiedKey>,
+    /// What a dialled device sees, once it has proved that it is the one meant.
+    named: Arc<RwLock<Arc<CertifiedKey>>>,
     provider: Arc<CryptoProvider>,
     registry: Arc<Registry>,
     desk: Arc<PairingDesk>,
+    lobby: Arc<Lobby>,
 }
 
 /// Why TLS cannot be set up at all.
@@ -78,6 +93,8 @@ pub(crate) struct Tls {
 pub(crate) enum TlsSetupError {
     #[error("TLS refuses its configuration")]
     Rustls(#[from] Error),
+    #[error("the certificate cannot be made")]
+    Certificate(#[from] IdentityError),
     #[error("the cipher suite for QUIC's first packets is missing")]
     Initial(#[from] quinn::crypto::rustls::NoInitialCipherSuite),
 }
@@ -85,25 +102,38 @@ pub(crate) enum TlsSetupError {
 impl Tls {
     pub(crate) fn new(
         identity: &Identity,
+        name: &str,
         registry: Arc<Registry>,
         desk: Arc<PairingDesk>,
-    ) -> Self {
-        Self {
+        lobby: Arc<Lobby>,
+    ) -> Result<Self, TlsSetupError> {
+        Ok(Self {
             own: identity.device_id(),
-            key: identity.certified_key(),
+            identity: identity.clone(),
+            unnamed: identity.certificate(None)?,
+            named: Arc::new(RwLock::new(identity.certificate(Some(name))?)),
             provider: Arc::new(provider()),
             registry,
             desk,
-        }
+            lobby,
+        })
     }
 
-    /// Makes the configuration for one incoming connection.
+    /// Says another name from the next dial on.
+    pub(crate) fn set_name(&self, name: &str) -> Result<(), TlsSetupError> {
+        let certificate = self.identity.certificate(Some(name))?;
+        *self.named.write().unwrap_or_else(PoisonError::into_inner) = certificate;
+        Ok(())
+    }
+
+    /// Makes the configuration for one incoming connection, from `caller`.
     ///
     /// One each, because the gate remembers which protocol the caller asked for.
     pub(crate) fn server(
         &self,
+        caller: SocketAddr,
     ) -> Result<Arc<quinn::crypto::rustls::QuicServerConfig>, TlsSetupError> {
-        let gate = Arc::new(Gate { tls: self.clone(), protocol: OnceLock::new() });
+        let gate = Arc::new(Gate { tls: self.clone(), caller, protocol: OnceLock::new() });
         let mut config = rustls::ServerConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_protocol_versions(&[&TLS13])?
             .with_client_cert_verifier(Arc::clone(&gate) as Arc<dyn ClientCertVerifier>)
@@ -122,15 +152,18 @@ impl Tls {
         callee: Callee,
     ) -> Result<Arc<quinn::crypto::rustls::QuicClientConfig>, TlsSetupError> {
         let verifier = CalleeVerifier { callee, algorithms: self.algorithms() };
+        let (protocol, shown) = match callee {
+            Callee::Device(_) => {
+                let named = self.named.read().unwrap_or_else(PoisonError::into_inner);
+                (Protocol::Sync, Arc::clone(&named))
+            }
+            Callee::Pairing => (Protocol::Pair, Arc::clone(&self.unnamed)),
+        };
         let mut config = rustls::ClientConfig::builder_with_provider(Arc::clone(&self.provider))
             .with_protocol_versions(&[&TLS13])?
             .dangerous()
             .with_custom_certificate_verifier(Arc::new(verifier))
-            .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(Arc::clone(&self.key))));
-        let protocol = match callee {
-            Callee::Device(_) => Protocol::Sync,
-            Callee::Pairing => Protocol::Pair,
-        };
+            .with_client_cert_resolver(Arc::new(SingleCertAndKey::from(shown)));
         config.alpn_protocols = vec![protocol.alpn().to_vec()];
         config.resumption = Resumption::disabled();
         config.enable_early_data = false;
@@ -217,6 +250,7 @@ fn no_tls12() -> Error {
 /// Guards one incoming connection.
 struct Gate {
     tls: Tls,
+    caller: SocketAddr,
     protocol: OnceLock<Protocol>,
 }
 
@@ -243,7 +277,26 @@ impl ResolvesServerCert for Gate {
         };
         // Also compared when the hello comes a second time, after a retry request.
         (welcome && *self.protocol.get_or_init(|| protocol) == protocol)
-            .then(|| Arc::clone(&self.tls.key))
+            .then(|| Arc::clone(&self.tls.unnamed))
+    }
+}
+
+impl Gate {
+    /// Decides about a caller that holds the key of its certificate.
+    fn admit(&self, certificate: &CertificateDer<'_>) -> Result<(), Error> {
+        if self.protocol.get() != Some(&Protocol::Sync) {
+            return Ok(());
+        }
+        let device = device_of(certificate)?;
+        let registry = &self.tls.registry;
+        if registry.is_allowed(device) {
+            return Ok(());
+        }
+        if !registry.is_known(device) {
+            let name = || certificate::name_in(certificate);
+            self.tls.lobby.ask(device, self.caller, Instant::now(), name);
+        }
+        Err(refused())
     }
 }
 
@@ -258,9 +311,10 @@ impl ClientCertVerifier for Gate {
         intermediates: &[CertificateDer<'_>],
         _now: UnixTime,
     ) -> Result<ClientCertVerified, Error> {
-        let device = sole_device(end_entity, intermediates)?;
+        sole_device(end_entity, intermediates)?;
         let welcome = match self.protocol.get() {
-            Some(Protocol::Sync) => self.tls.registry.is_allowed(device),
+            // Decided once it has proved its key.
+            Some(Protocol::Sync) => true,
             Some(Protocol::Pair) => self.tls.desk.is_open(),
             None => false,
         };
@@ -282,7 +336,9 @@ impl ClientCertVerifier for Gate {
         cert: &CertificateDer<'_>,
         dss: &DigitallySignedStruct,
     ) -> Result<HandshakeSignatureValid, Error> {
-        verify_possession(&self.tls.algorithms(), message, cert, dss)
+        let proof = verify_possession(&self.tls.algorithms(), message, cert, dss)?;
+        self.admit(cert)?;
+        Ok(proof)
     }
 
     fn supported_verify_schemes(&self) -> Vec<SignatureScheme> {

@@ -1,5 +1,6 @@
 //! QUIC and socket settings; the figures were measured on loopback and veth links.
 
+use std::collections::BTreeSet;
 use std::io;
 use std::net::{IpAddr, Ipv4Addr, Ipv6Addr, SocketAddr, UdpSocket};
 use std::sync::Arc;
@@ -15,6 +16,7 @@ const MIB: u32 = 1024 * 1024;
 const SOCKET_BUFFER_BYTES: usize = 4 * MIB as usize;
 const STREAM_WINDOW_BYTES: u32 = 16 * MIB;
 const CONNECTION_WINDOW_BYTES: u32 = 32 * MIB;
+const LEAST_WINDOW_BYTES: u64 = 256 * 1024;
 const IDLE_TIMEOUT_MS: u32 = 8_000;
 const KEEP_ALIVE: Duration = Duration::from_secs(2);
 const MAX_REQUEST_STREAMS: u32 = 256;
@@ -94,10 +96,66 @@ pub(crate) fn suitability(local: SocketAddr, remote: SocketAddr) -> Option<u8> {
     }
 }
 
+/// How much of a connection may lie unread here while no more than
+/// `bytes_per_s` are read of it: about a second's worth, so that a limit holds
+/// on the network and not only behind it.
+pub(crate) fn window(bytes_per_s: Option<u64>) -> VarInt {
+    let most = u64::from(CONNECTION_WINDOW_BYTES);
+    let bytes = bytes_per_s.map_or(most, |rate| rate.clamp(LEAST_WINDOW_BYTES, most));
+    VarInt::from_u64(bytes).unwrap_or(VarInt::from_u32(CONNECTION_WINDOW_BYTES))
+}
+
 /// Undoes the mapping of IPv4 into IPv6 that dual-stack sockets show.
 pub(crate) fn canonical(address: SocketAddr) -> SocketAddr {
     match address.ip().to_canonical() {
         ip @ IpAddr::V4(_) => SocketAddr::new(ip, address.port()),
         IpAddr::V6(_) => address,
+    }
+}
+
+/// Where devices elsewhere may reach what listens on `bound`, interface by interface.
+pub(crate) fn reachable(bound: &[SocketAddr]) -> Vec<SocketAddr> {
+    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
+    let ips: Vec<IpAddr> = interfaces.iter().map(if_addrs::Interface::ip).collect();
+    expand(bound, &ips)
+}
+
+fn expand(bound: &[SocketAddr], interfaces: &[IpAddr]) -> Vec<SocketAddr> {
+    let is_wide = |ip: &IpAddr| match ip {
+        IpAddr::V4(ip) => !ip.is_loopback() && !ip.is_link_local(),
+        IpAddr::V6(ip) => !ip.is_loopback() && !ip.is_unicast_link_local(),
+    };
+    let mut found: Vec<SocketAddr> = Vec::new();
+    for address in bound {
+        let port = address.port();
+        if address.ip().is_unspecified() {
+            let fits = |ip: &&IpAddr| is_wide(ip) && (ip.is_ipv4() || address.is_ipv6());
+            found.extend(interfaces.iter().filter(fits).map(|ip| SocketAddr::new(*ip, port)));
+        } else {
+            found.push(*address);
+        }
+    }
+    // IPv4 first: shorter, and what networks at home agree on.
+    found.sort_by_key(SocketAddr::is_ipv6);
+    let mut seen = BTreeSet::new();
+    found.retain(|address| seen.insert(*address));
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_wildcard_is_reached_at_every_interface_that_leads_anywhere() {
+        let ips = ["127.0.0.1", "::1", "fe80::1", "fd00::7", "192.168.1.7", "169.254.1.1"];
+        let ips = ips.map(|ip| ip.parse().unwrap());
+        let expanded = |bound: &[&str]| {
+            let bound: Vec<_> = bound.iter().map(|address| address.parse().unwrap()).collect();
+            expand(&bound, &ips).iter().map(ToString::to_string).collect::<Vec<_>>()
+        };
+        assert_eq!(expanded(&["[::]:22100"]), ["192.168.1.7:22100", "[fd00::7]:22100"]);
+        assert_eq!(expanded(&["0.0.0.0:1", "192.168.1.7:1"]), ["192.168.1.7:1"]);
+        assert_eq!(expanded(&["127.0.0.1:5"]), ["127.0.0.1:5"], "asked for by name");
     }
 }

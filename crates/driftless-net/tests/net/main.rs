@@ -9,4 +9,5 @@ mod discovery;
 mod floods;
 mod outsider;
 mod pairing;
+mod requests;
 mod trust;
