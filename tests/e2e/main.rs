@@ -11,6 +11,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
 
+mod asking;
 mod beginning;
 mod brakes;
 mod clones;
@@ -30,6 +31,7 @@ mod oddities;
 mod pairing;
 mod power;
 mod scrub;
+mod settings;
 mod stress;
 mod syscalls;
 mod volume;

@@ -32,8 +32,15 @@ pub(crate) enum Command {
         #[arg(long, value_name = "N")]
         name: Option<String>,
     },
-    /// Print this device's ID.
-    Id,
+    /// Print this device's ID, or how to tell another device of this one.
+    Id {
+        /// Print a link that another device can be given, with this one's name and addresses.
+        #[arg(long)]
+        link: bool,
+        /// Draw that link as a QR code.
+        #[arg(long, conflicts_with = "link")]
+        qr: bool,
+    },
     /// Sync in the foreground until interrupted.
     Daemon {
         /// Listen here instead of where the configuration says; may be repeated.
@@ -87,6 +94,11 @@ pub(crate) enum Command {
         #[arg(long, short)]
         follow: bool,
     },
+    /// Show this device's settings, or change one.
+    Settings {
+        #[command(subcommand)]
+        change: Option<Settings>,
+    },
     /// Check this installation and say how to mend what would stop it from syncing.
     Doctor,
     /// Print a shell's completion script.
@@ -110,8 +122,8 @@ pub(crate) enum Device {
     List,
     /// Let a device connect. Needs no daemon.
     Add {
-        /// Its whole ID.
-        #[arg(value_name = "ID")]
+        /// Its whole ID or its link, as `id` and `id --link` print them there.
+        #[arg(value_name = "ID|LINK")]
         id: String,
         /// What to call it here.
         #[arg(long, value_name = "N")]
@@ -120,7 +132,19 @@ pub(crate) enum Device {
         #[arg(long = "address", value_name = "HOST:PORT")]
         addresses: Vec<String>,
     },
-    /// Forget a device and end its connection.
+    /// List devices that ask to be let in.
+    Requests,
+    /// Let a device in that asks for it.
+    Accept {
+        #[arg(value_name = "D")]
+        device: String,
+    },
+    /// Turn a device away that asks to be let in, for good.
+    Decline {
+        #[arg(value_name = "D")]
+        device: String,
+    },
+    /// Forget a device and end its connection. It is not heard again until it is added or paired.
     Remove {
         #[arg(value_name = "D")]
         device: String,
@@ -151,6 +175,42 @@ pub(crate) enum Device {
         #[arg(long)]
         yes: bool,
     },
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Settings {
+    /// Change one setting; it takes effect at once.
+    Set {
+        /// Which one.
+        #[arg(value_name = "KEY")]
+        key: Setting,
+        /// `on` or `off`; a rate or size such as `5MiB`, or `none`; hours such as `08:00-18:00`, or `always`.
+        #[arg(value_name = "VALUE")]
+        value: String,
+    },
+}
+
+/// A setting of this device.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Setting {
+    /// What other devices call this one.
+    Name,
+    /// Whether to look for devices on this network and announce this one.
+    Discovery,
+    /// Whether devices that know this one's link or ID may ask to be let in.
+    Requests,
+    /// The most that is sent in a second.
+    SendLimit,
+    /// The most that is received in a second.
+    ReceiveLimit,
+    /// When the limits hold.
+    LimitHours,
+    /// Whether replaced and deleted files are kept.
+    History,
+    /// For how many days they are kept.
+    HistoryDays,
+    /// Up to which total size they are kept in each folder.
+    HistorySize,
 }
 
 #[derive(Debug, Subcommand)]
@@ -373,6 +433,8 @@ mod tests {
             "init",
             "init --name N",
             "id",
+            "id --link",
+            "id --qr",
             "daemon",
             "daemon --listen 127.0.0.1:1 --listen [::1]:2 --no-discovery",
             "pair",
@@ -381,6 +443,10 @@ mod tests {
             "pair 123456 --address host:1",
             "device list",
             "device add ID --name N --address a:1 --address b:2",
+            "device add driftless://device/ID",
+            "device requests",
+            "device accept D",
+            "device decline D",
             "device remove D",
             "device rename D N",
             "device pause D",
@@ -421,6 +487,8 @@ mod tests {
             "history restore F p --version V --to q",
             "events",
             "events --since 1-2 --follow",
+            "settings",
+            "settings set send-limit 5MiB",
             "doctor",
             "completions bash",
             "man",

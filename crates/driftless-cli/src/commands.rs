@@ -6,7 +6,9 @@ mod device;
 mod folder;
 mod generate;
 mod history;
+mod link;
 mod pair;
+mod settings;
 mod setup;
 mod status;
 mod watch;
@@ -25,7 +27,6 @@ pub(crate) fn run(cli: Cli) -> Result<(), Failure> {
         Command::Completions { shell } => generate::completions(shell),
         Command::Man { directory } => generate::man(directory.as_deref()),
         Command::Init { name } => setup::init(&session(home)?, name),
-        Command::Id => setup::id(&session(home)?),
         Command::Daemon { listen, no_discovery, machine_id_file } => {
             daemon::run(session(home)?, listen, !no_discovery, machine_id_file)
         }
@@ -47,9 +48,10 @@ fn ask(session: &Session, command: Command) -> Result<(), Failure> {
             Command::Conflict(command) => conflict::run(session, command).await,
             Command::History(command) => history::run(session, command).await,
             Command::Events { since, follow } => watch::events(session, since, follow).await,
+            Command::Id { link, qr } => link::id(session, link, qr).await,
+            Command::Settings { change } => settings::run(session, change).await,
             Command::Doctor => setup::doctor(session).await,
             Command::Init { .. }
-            | Command::Id
             | Command::Daemon { .. }
             | Command::Completions { .. }
             | Command::Man { .. } => unreachable!("`run` handles what needs no daemon"),

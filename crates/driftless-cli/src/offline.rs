@@ -2,9 +2,10 @@
 //!
 //! What a request becomes there is decided by `driftless_daemon`, as for a daemon that runs.
 
-use driftless_control::api::{self, DeviceView, FolderView, Rekeyed};
+use driftless_control::api::{self, DeviceView, FolderView, OwnLink, Rekeyed};
 use driftless_daemon::config::provision::{self, ProvisionError};
 use driftless_daemon::config::{Config, ConfigError};
+use driftless_daemon::device_link::{DeviceLink, qr};
 use driftless_daemon::home::Home;
 
 use crate::failure::{Exit, Failure};
@@ -30,6 +31,23 @@ impl From<ConfigError> for Failure {
 pub(crate) fn add_device(home: &Home, request: &api::DeviceAdd) -> Result<DeviceView, Failure> {
     let device = provision::add_device(home, request)?;
     Ok(provision::device_view(Config::load(home)?.settings(), &device))
+}
+
+/// What tells another device of this one. Where it can be reached is known only
+/// once a daemon runs, but for what the configuration says.
+pub(crate) fn own_link(home: &Home) -> Result<OwnLink, Failure> {
+    // An ID made in passing would be of a home that somebody misspelt.
+    let config = Config::load(home)?;
+    let device = home.identity().map_err(|error| Failure::because(&error))?.device_id();
+    let listen = config.this_device().listen.iter();
+    let addresses = listen.filter(|address| !address.ip().is_unspecified());
+    let link = DeviceLink {
+        device,
+        name: Some(config.this_device().name.clone()),
+        addresses: addresses.map(ToString::to_string).collect(),
+    };
+    let link = link.to_string();
+    Ok(OwnLink { qr: qr(&link), link })
 }
 
 /// Starts syncing a directory, which is made if absent.

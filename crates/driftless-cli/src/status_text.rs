@@ -90,6 +90,12 @@ pub(crate) fn headline(status: &Status) -> (Meaning, String) {
     } else if problems > 0 {
         let (meaning, what) = of_problems();
         say(meaning, what)
+    } else if status.requests > 0 {
+        let verb = if status.requests == 1 { "asks" } else { "ask" };
+        say(
+            Meaning::NeedsYou,
+            format!("{} {verb} to be let in", plural(status.requests.into(), "device")),
+        )
     } else if status.offers > 0 {
         let verb = if status.offers == 1 { "is" } else { "are" };
         say(
@@ -317,7 +323,15 @@ mod tests {
 
     fn status(folders: Vec<FolderStatus>, devices: Vec<DeviceStatus>) -> Status {
         let device = OwnDevice { id: "ME".into(), name: "me".into(), addresses: vec![] };
-        Status { device, version: "0".into(), problems: vec![], offers: 0, folders, devices }
+        Status {
+            device,
+            version: "0".into(),
+            problems: vec![],
+            offers: 0,
+            requests: 0,
+            folders,
+            devices,
+        }
     }
 
     fn receiving() -> FolderStatus {

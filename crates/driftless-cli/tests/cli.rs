@@ -66,6 +66,7 @@ fn status() -> Status {
         version: "0".into(),
         problems: vec![],
         offers: 0,
+        requests: 0,
         folders: vec![],
         devices: vec![],
     }

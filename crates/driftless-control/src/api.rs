@@ -11,6 +11,7 @@ mod error;
 mod event;
 mod folder;
 mod history;
+mod settings;
 mod status;
 
 pub use conflict::{
@@ -19,8 +20,8 @@ pub use conflict::{
 };
 pub use device::{
     DeviceAdd, DeviceList, DevicePause, DeviceRekey, DeviceRemove, DeviceRename, DeviceResume,
-    DeviceView, Nearby, PairClose, PairCode, PairEnter, PairNearby, PairOpen, PairWait, Paired,
-    Rekeyed,
+    DeviceView, Nearby, OwnLink, PairAnswer, PairClose, PairCode, PairEnter, PairLink, PairNearby,
+    PairOpen, PairRequest, PairRequests, PairWait, Paired, Rekeyed,
 };
 pub use error::{ApiError, ErrorCode};
 pub use event::{
@@ -35,6 +36,7 @@ pub use folder::{
 pub use history::{
     HistoryEntry, HistoryList, HistoryPage, HistoryReason, HistoryRestore, Restored,
 };
+pub use settings::{HistorySettings, LimitHours, Settings, SettingsGet, SettingsSet};
 pub use status::{
     Check, CheckState, DeviceFolder, DeviceStatus, Doctor, DoctorReport, FolderState, FolderStatus,
     HeldBack, OwnDevice, Problem, Shutdown, Status, StatusQuery, Wait, WaitResult,

@@ -185,6 +185,7 @@ mod tests {
             version: "0".into(),
             problems: vec![],
             offers: 0,
+            requests: 0,
             folders: vec![],
             devices: vec![],
         };

@@ -100,6 +100,9 @@ methods! {
     "pair.close": PairClose => api::Done,
     "pair.enter": PairEnter => api::Paired,
     "pair.nearby": PairNearby => Vec<api::Nearby>,
+    "pair.link": PairLink => api::OwnLink,
+    "pair.requests": PairRequests => Vec<api::PairRequest>,
+    "pair.answer": PairAnswer => api::Done,
     "folder.add": FolderAdd => api::FolderView,
     "folder.share": FolderShare => api::FolderView,
     "folder.unshare": FolderUnshare => api::FolderView,
@@ -122,4 +125,6 @@ methods! {
     "conflict.resolve": ConflictResolve => api::Resolved,
     "history.list": HistoryList => api::HistoryPage,
     "history.restore": HistoryRestore => api::Restored,
+    "settings.get": SettingsGet => api::Settings,
+    "settings.set": SettingsSet => api::Settings,
 }

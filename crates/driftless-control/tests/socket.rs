@@ -60,6 +60,7 @@ fn status(name: &str) -> Status {
         version: "0".into(),
         problems: vec![],
         offers: 0,
+        requests: 0,
         folders: vec![],
         devices: vec![],
     }

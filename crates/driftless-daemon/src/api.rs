@@ -16,6 +16,7 @@ mod history;
 mod pairing;
 mod resolve;
 mod restore;
+mod settings;
 mod status;
 mod wait;
 
@@ -74,6 +75,9 @@ async fn answer(
         Request::PairClose(q) => Reply::to(&q, pairing::close(hub)),
         Request::PairEnter(q) => Reply::to(&q, pairing::enter(hub, &q).await?),
         Request::PairNearby(q) => Reply::to(&q, pairing::nearby(hub)),
+        Request::PairLink(q) => Reply::to(&q, pairing::link(hub)),
+        Request::PairRequests(q) => Reply::to(&q, pairing::requests(hub)),
+        Request::PairAnswer(q) => Reply::to(&q, pairing::answer(hub, &q).await?),
         Request::FolderAdd(q) => Reply::to(&q, folders::add(hub, q.clone()).await?),
         Request::FolderShare(q) => Reply::to(&q, folders::share(hub, &q).await?),
         Request::FolderUnshare(q) => Reply::to(&q, folders::unshare(hub, &q).await?),
@@ -96,6 +100,8 @@ async fn answer(
         Request::ConflictResolve(q) => Reply::to(&q, resolve::resolve(hub, &q).await?),
         Request::HistoryList(q) => Reply::to(&q, history::list(hub, &q).await?),
         Request::HistoryRestore(q) => Reply::to(&q, restore::restore(hub, &q).await?),
+        Request::SettingsGet(q) => Reply::to(&q, settings::get(hub)),
+        Request::SettingsSet(q) => Reply::to(&q, settings::set(hub, q.clone()).await?),
     }
 }
 

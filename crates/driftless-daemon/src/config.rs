@@ -12,6 +12,7 @@
 //! our rename loses, a window of microseconds.
 
 mod change;
+mod general;
 mod lookup;
 mod parse;
 pub mod provision;
@@ -32,11 +33,13 @@ use toml_edit::DocumentMut;
 use crate::home::{Home, open_private};
 
 pub use change::EditError;
+pub(crate) use lookup::find_among;
 pub use lookup::{Kind, LookupError};
 pub use settings::{
-    DeviceConfig, FolderConfig, FolderMode, History, Limits, MAX_DEVICES_PER_FOLDER,
+    DeviceConfig, FolderConfig, FolderMode, History, Hours, Limits, MAX_DEVICES_PER_FOLDER,
     MAX_NAME_BYTES, Settings, ThisDevice, sanitize_name,
 };
+pub use size::parse_size;
 
 /// The largest configuration that is read.
 const MAX_FILE_BYTES: u64 = 4 << 20;

@@ -1,8 +1,8 @@
 //! What all parts of the daemon share: who this is, what the configuration
 //! says, which folders run, who is connected, and what happened.
 
-use std::collections::BTreeMap;
 use std::collections::btree_map::Entry;
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -14,7 +14,7 @@ use driftless_proto::{FolderState, Hello};
 use tokio::sync::watch;
 
 use crate::api::Pairing;
-use crate::clock::now_ms;
+use crate::clock::{minute_of_day, now_ms};
 use crate::clones::Clones;
 use crate::config::{Config, ConfigError, DeviceConfig, FolderConfig, Settings};
 use crate::folder::{Folder, Message, Phase, Shared, View};
@@ -38,6 +38,8 @@ pub(crate) struct Hub {
     /// Whether computers share one identity.
     pub(crate) clones: Clones,
     pub(crate) hashing: HashPool,
+    /// Whether devices may be looked for, if the configuration says so.
+    pub(crate) may_discover: bool,
     /// What leaves, and what comes.
     pub(crate) sending: Throttle,
     pub(crate) receiving: Throttle,
@@ -48,6 +50,8 @@ pub(crate) struct Hub {
     folders: Mutex<BTreeMap<FolderId, Folder>>,
     offers: Mutex<BTreeMap<(FolderId, DeviceId), Offer>>,
     memory: Mutex<Memory>,
+    /// The devices that ask to be let in and were told of.
+    told_requests: Mutex<BTreeSet<DeviceId>>,
     /// Counts changes of what folders this device shares, or how they stand.
     folder_changes: watch::Sender<u64>,
     pairing: watch::Sender<Pairing>,
@@ -79,6 +83,7 @@ impl Hub {
         net: Net,
         events: Arc<EventLog>,
         settings: Settings,
+        may_discover: bool,
     ) -> std::io::Result<Arc<Self>> {
         let memory = Memory::load(&home.state_file());
         Ok(Arc::new(Self {
@@ -88,6 +93,7 @@ impl Hub {
             links: Links::default(),
             clones: Clones::default(),
             hashing: HashPool::start()?,
+            may_discover,
             sending: Throttle::default(),
             receiving: Throttle::default(),
             conduct: Conduct::default(),
@@ -96,6 +102,7 @@ impl Hub {
             folders: Mutex::default(),
             offers: Mutex::default(),
             memory: Mutex::new(memory),
+            told_requests: Mutex::default(),
             folder_changes: watch::Sender::new(0),
             pairing: watch::Sender::new(Pairing::Closed),
             shown_states: Mutex::default(),
@@ -120,10 +127,14 @@ impl Hub {
     pub(crate) async fn apply(self: &Arc<Self>, settings: Settings) {
         let _one_at_a_time = self.applying.lock().await;
         let settings = Arc::new(settings);
-        self.settings.send_replace(Arc::clone(&settings));
-        self.sending.set(settings.limits.send_bytes_per_s);
-        self.receiving.set(settings.limits.receive_bytes_per_s);
+        let before = self.settings.send_replace(Arc::clone(&settings));
+        self.limit();
         self.allow_devices();
+        self.admit_requests(&before);
+        if let Err(error) = self.net.set_name(&settings.device.name) {
+            tracing::warn!(%error, "other devices see the old name until the next start");
+        }
+        self.net.set_discovery(self.may_discover && settings.device.discovery);
         let wanted: BTreeMap<_, _> = settings
             .folders
             .iter()
@@ -160,6 +171,15 @@ impl Hub {
             .retain(|(id, _), _| !settings.folders.iter().any(|folder| folder.id == *id));
         self.folders_changed();
         self.events.publish(now_ms(), EventBody::ConfigChanged);
+    }
+
+    /// Holds contents to the limits that are in force at this time of the day.
+    fn limit(&self) {
+        let limits = self.settings().limits;
+        let in_force = limits.hours.is_none_or(|hours| hours.contain(minute_of_day()));
+        self.sending.set(limits.send_bytes_per_s.filter(|_| in_force));
+        self.receiving.set(limits.receive_bytes_per_s.filter(|_| in_force));
+        self.links.expect_rate(self.receiving.bytes_per_s());
     }
 
     /// Tells the network who may connect, and where to look.
@@ -267,6 +287,7 @@ impl Hub {
     pub(crate) fn device_connected(&self, connection: &Connection) {
         let device = connection.device();
         let address = connection.remote_address();
+        connection.expect_rate(self.receiving.bytes_per_s());
         self.remember_address(device, address);
         self.is_trusted();
         let (name, address) = (self.name_of(&device), address.to_string());
@@ -296,6 +317,21 @@ impl Hub {
         if memory.remember(device, address) {
             memory.save(&self.home.state_file());
         }
+    }
+
+    /// Changes what is remembered across restarts, and writes it down if `change` says so.
+    pub(crate) fn remember<T>(&self, change: impl FnOnce(&mut Memory) -> (T, bool)) -> T {
+        let mut memory = lock(&self.memory);
+        let (outcome, changed) = change(&mut memory);
+        if changed {
+            memory.save(&self.home.state_file());
+        }
+        outcome
+    }
+
+    /// Notes of whom was told that they ask; returns of whom before.
+    pub(crate) fn replace_told(&self, asking: BTreeSet<DeviceId>) -> BTreeSet<DeviceId> {
+        std::mem::replace(&mut *lock(&self.told_requests), asking)
     }
 
     /// When the device was last connected, in milliseconds since 1970.
@@ -390,6 +426,7 @@ impl Hub {
     pub(crate) fn tick(&self) {
         let now = now_ms();
         self.calm_clones();
+        self.limit();
         for folder in lock(&self.folders).values() {
             let at = folder.shared.tick_at_ms.load(std::sync::atomic::Ordering::Relaxed);
             if at <= now {

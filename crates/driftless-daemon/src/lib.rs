@@ -6,9 +6,11 @@
 //! they share. Decisions are made elsewhere; this crate carries them out.
 
 mod api;
+mod asking;
 mod clock;
 mod clones;
 pub mod config;
+pub mod device_link;
 mod folder;
 mod frame;
 #[doc(hidden)]

@@ -1,5 +1,5 @@
 //! What is worth remembering across restarts but is no configuration: where
-//! devices were last, and which offers were declined. Losing it costs a little
+//! devices were last, which offers were declined and which devices turned away. Losing it costs a little
 //! time, so a file that cannot be read counts as empty.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -15,12 +15,17 @@ const MAX_ADDRESSES: usize = 4;
 /// The most declined offers that are remembered.
 const MAX_DECLINED: usize = 1024;
 
+/// The most devices that are remembered as turned away; the oldest go first.
+const MAX_TURNED_AWAY: usize = 1024;
+
 /// What is worth remembering across restarts.
 #[derive(Debug, Default, Serialize, Deserialize)]
 #[serde(default)]
 pub(crate) struct Memory {
     devices: BTreeMap<String, Seen>,
     declined: BTreeSet<(String, String)>,
+    /// Devices that may not ask to be let in; the one turned away last is last.
+    turned_away: Vec<String>,
 }
 
 #[derive(Debug, Default, Serialize, Deserialize)]
@@ -81,7 +86,55 @@ impl Memory {
         }
     }
 
+    /// Notes devices that may not ask to be let in; tells whether that is news.
+    pub(crate) fn turn_away(&mut self, devices: &[DeviceId]) -> bool {
+        for device in devices.iter().map(ToString::to_string) {
+            self.turned_away.retain(|known| *known != device);
+            self.turned_away.push(device);
+        }
+        let surplus = self.turned_away.len().saturating_sub(MAX_TURNED_AWAY);
+        self.turned_away.drain(..surplus);
+        !devices.is_empty()
+    }
+
+    /// Forgets that these devices were turned away; tells whether any was.
+    pub(crate) fn welcome(&mut self, devices: &BTreeSet<DeviceId>) -> bool {
+        let before = self.turned_away.len();
+        let is_welcome = |text: &String| text.parse().is_ok_and(|device| devices.contains(&device));
+        self.turned_away.retain(|text| !is_welcome(text));
+        self.turned_away.len() != before
+    }
+
+    /// The devices that may not ask to be let in.
+    pub(crate) fn turned_away(&self) -> BTreeSet<DeviceId> {
+        self.turned_away.iter().filter_map(|text| text.parse().ok()).collect()
+    }
+
     pub(crate) fn is_declined(&self, folder: &FolderId, device: &DeviceId) -> bool {
         self.declined.contains(&(folder.to_string(), device.to_string()))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn devices_turned_away_outlive_a_restart_in_bounded_number_until_they_are_welcome() {
+        let directory = tempfile::tempdir().unwrap();
+        let file = directory.path().join("state.json");
+        let device =
+            |number: usize| DeviceId::from_bytes(*blake3::hash(&number.to_be_bytes()).as_bytes());
+        let mut memory = Memory::default();
+        for number in 0..MAX_TURNED_AWAY + 2 {
+            assert!(memory.turn_away(&[device(number)]));
+        }
+        memory.save(&file);
+        let mut memory = Memory::load(&file);
+        assert_eq!(memory.turned_away().len(), MAX_TURNED_AWAY);
+        assert!(!memory.turned_away().contains(&device(1)), "the oldest go first");
+        assert!(memory.welcome(&[device(1), device(9)].into()));
+        assert!(!memory.turned_away().contains(&device(9)));
+        assert!(!memory.turn_away(&[]) && !memory.welcome(&BTreeSet::new()));
     }
 }

@@ -109,7 +109,8 @@ async fn run_as_one_device(
     let control = Server::bind(&home.control_socket()).context("cannot open the control socket")?;
     let run = random::bytes().map_err(anyhow::Error::msg)?;
     let events = EventLog::new(u64::from_be_bytes(run), EVENTS);
-    let hub = Hub::new(home, device, net.clone(), events, settings.clone())?;
+    let may_discover = options.discovery;
+    let hub = Hub::new(home, device, net.clone(), events, settings.clone(), may_discover)?;
     hub.apply(settings).await;
 
     let (course, changing) = watch::channel(Course::On);
@@ -197,6 +198,7 @@ async fn hear_network(hub: Arc<Hub>, mut events: mpsc::Receiver<NetEvent>) {
             NetEvent::PairingFailed { reason } => hub.paired(Err(reason)).await,
             NetEvent::Cloned { device } => hub.clones_seen(device),
             NetEvent::ToldCloned { by } => hub.clone_told(by),
+            NetEvent::RequestsChanged => hub.requests_changed(),
             NetEvent::NearbyChanged => {}
         }
         while sessions.try_join_next().is_some() {}

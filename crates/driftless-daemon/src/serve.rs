@@ -145,7 +145,7 @@ async fn blocks(
     let reading = tokio::task::spawn_blocking(move || read(&root, files, sources, &pieces));
     while let Some(mut piece) = queue.recv().await {
         while !piece.is_empty() {
-            let most = if hub.sending.is_limited() { SLICE } else { piece.len() };
+            let most = if hub.sending.bytes_per_s().is_some() { SLICE } else { piece.len() };
             let slice = piece.split_to(most.min(piece.len()));
             hub.sending.pass(slice.len()).await;
             if request.write(slice).await.is_err() {

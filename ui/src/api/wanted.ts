@@ -118,21 +118,6 @@ export type Transfer = {
 export type ActivityList = { folder?: string; after?: string; limit?: number };
 export type ActivityPage = { events: Event[]; next: string | null };
 
-/** Devices that know this one by its link or ID, hold their key, and wait for a yes. Replies with `PairRequest`s. */
-export type PairRequests = Record<string, never>;
-export type PairRequest = { id: string; name: string; address: string; asked_at_ms: number };
-/** Lets such a device in, or turns it away for good. */
-export type PairAnswer = { id: string; accept: boolean };
-
-/** How another device can be told of this one. */
-export type PairLink = Record<string, never>;
-export type OwnLink = {
-  /** `driftless://device/ID?name=NAME&address=HOST:PORT`. */
-  link: string;
-  /** The link as a QR code: one string a row, `1` for a dark module, without the quiet zone. */
-  qr: string[];
-};
-
 /** Takes back the last resolutions; what it replaces goes to history. */
 export type ConflictUndo = { ids: string[] };
 
@@ -156,21 +141,6 @@ export type FoundVersion = {
 };
 export type HistoryFound = { entries: FoundVersion[]; next: string | null };
 
-/** This device's settings. */
-export type SettingsGet = Record<string, never>;
-export type Settings = {
-  name: string;
-  discovery: boolean;
-  /** No limit when null. */
-  send_bytes_per_s: number | null;
-  receive_bytes_per_s: number | null;
-  /** Minutes after midnight between which the limits hold; always when null. */
-  limit_hours: { from_min: number; to_min: number } | null;
-  history: { enabled: boolean; days: number; max_bytes: number | null };
-};
-/** Absent fields stay as they are. */
-export type SettingsSet = Partial<Settings>;
-
 /** Settings of the desktop app itself. */
 export type AppSettings = {
   start_at_login: boolean;
@@ -189,13 +159,8 @@ export interface WantedMethods {
   'folder.add': { params: FolderAddWithRules; reply: FolderView };
   'transfer.list': { params: TransferList; reply: Transfer[] };
   'activity.list': { params: ActivityList; reply: ActivityPage };
-  'pair.requests': { params: PairRequests; reply: PairRequest[] };
-  'pair.answer': { params: PairAnswer; reply: Done };
-  'pair.link': { params: PairLink; reply: OwnLink };
   'conflict.undo': { params: ConflictUndo; reply: Done };
   'history.search': { params: HistorySearch; reply: HistoryFound };
-  'settings.get': { params: SettingsGet; reply: Settings };
-  'settings.set': { params: SettingsSet; reply: Settings };
   'app.settings': { params: Record<string, never>; reply: AppSettings };
   'app.configure': { params: Partial<AppSettings>; reply: AppSettings };
   'app.info': { params: Record<string, never>; reply: AppInfo };

@@ -173,6 +173,9 @@ class Draft {
       case 'offer':
         this.#offers = [...this.#offers.filter((offer) => offer.id !== body.offer.id), body.offer];
         return;
+      case 'pair-requested':
+        this.#stale = true;
+        return;
       case 'paired':
       case 'config-changed':
         this.#changes.config += 1;

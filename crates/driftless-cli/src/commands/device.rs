@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use driftless_control::api::{
     DeviceAdd, DeviceList, DevicePause, DeviceRekey, DeviceRemove, DeviceRename, DeviceResume,
-    DeviceView, Rekeyed, StatusQuery,
+    DeviceView, PairAnswer, PairRequest, PairRequests, Rekeyed, StatusQuery,
 };
 
 use tokio::time::{Instant, sleep};
@@ -38,6 +38,14 @@ pub(super) async fn run(session: &Session, command: Device) -> Result<(), Failur
             };
             output.print(&view, |view| view.id.clone())
         }
+        Device::Requests => {
+            let requests = session.call(PairRequests {}).await?;
+            output.print(&requests, |requests| {
+                columns(&requests.iter().map(request_row).collect::<Vec<_>>(), "")
+            })
+        }
+        Device::Accept { device } => answer(session, device, true).await,
+        Device::Decline { device } => answer(session, device, false).await,
         Device::Remove { device } => {
             let done = session.call(DeviceRemove { device }).await?;
             output.print(&done, |_| String::new())
@@ -72,6 +80,11 @@ pub(super) async fn run(session: &Session, command: Device) -> Result<(), Failur
     }
 }
 
+async fn answer(session: &Session, id: String, accept: bool) -> Result<(), Failure> {
+    let done = session.call(PairAnswer { id, accept }).await?;
+    session.output.print(&done, |_| String::new())
+}
+
 /// Waits until the daemon has begun anew as this device.
 async fn serves_as(session: &Session, id: &str) -> Result<(), Failure> {
     let end = Instant::now() + ANEW_WITHIN;
@@ -87,6 +100,14 @@ async fn serves_as(session: &Session, id: &str) -> Result<(), Failure> {
     }
     let message = format!("the daemon does not serve as {id} yet; look at its log");
     Err(Failure::new(Exit::TimedOut, message))
+}
+
+fn request_row(request: &PairRequest) -> Vec<String> {
+    vec![
+        safe(&request.name).into_owned(),
+        format!("asked {} from {}", ago(now_ms(), request.asked_at_ms), safe(&request.address)),
+        safe(&request.id).into_owned(),
+    ]
 }
 
 fn row(device: &DeviceView) -> Vec<String> {

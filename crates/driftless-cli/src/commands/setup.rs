@@ -1,4 +1,4 @@
-//! `init`, `id` and `doctor`: this installation itself.
+//! `init` and `doctor`: this installation itself.
 
 use driftless_control::api::{CheckState, Doctor, DoctorReport};
 use driftless_daemon::config::Config;
@@ -23,15 +23,8 @@ pub(super) fn init(session: &Session, name: Option<String>) -> Result<(), Failur
     })
 }
 
-/// Prints the device ID of an installation that exists.
-pub(super) fn id(session: &Session) -> Result<(), Failure> {
-    // An ID made in passing would be of a home that somebody misspelt.
-    Config::load(&session.home)?;
-    let id = own_id(session)?;
-    session.output.print(&json!({"id": id}), |_| id.clone())
-}
-
-fn own_id(session: &Session) -> Result<String, Failure> {
+/// The ID of this home's device.
+pub(super) fn own_id(session: &Session) -> Result<String, Failure> {
     let identity = session.home.identity().map_err(|error| Failure::because(&error))?;
     Ok(identity.device_id().to_string())
 }

@@ -12,13 +12,13 @@ pub struct DeviceList {}
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(deny_unknown_fields)]
 pub struct DeviceAdd {
-    /// Its whole ID.
+    /// Its whole ID, or its link.
     pub id: String,
-    /// What to call it here; the first letters of its ID when absent.
+    /// What to call it here; when absent what its link calls it, or else the first letters of its ID.
     #[serde(default)]
     #[ts(optional)]
     pub name: Option<String>,
-    /// Where to look for it, as `HOST:PORT`.
+    /// Where to look for it, as `HOST:PORT`, besides where its link says.
     #[serde(default)]
     pub addresses: Vec<String>,
 }
@@ -155,4 +155,47 @@ pub struct Nearby {
     pub addresses: Vec<String>,
     /// Whether it shows a code just now.
     pub pairing: bool,
+}
+
+/// Says how another device can be told of this one. Replies with an [`OwnLink`].
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct PairLink {}
+
+/// What tells another device of this one. Whoever has it may ask to be let in, and no more.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct OwnLink {
+    /// `driftless://device/ID?name=NAME&address=HOST:PORT`, with an address for each way that may lead here.
+    pub link: String,
+    /// The link as a QR code: one string a row, `1` for a dark module, without the quiet zone.
+    pub qr: Vec<String>,
+}
+
+/// Lists devices that ask to be let in: they know this one's link or ID and have proved their key. Replies with
+/// [`PairRequest`]s, the one heard last first; at most 16.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct PairRequests {}
+
+/// A device that asks to be let in. Only its ID is proved.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct PairRequest {
+    /// Its ID.
+    pub id: String,
+    /// What it calls itself.
+    pub name: String,
+    /// Where it asks from, as `IP:PORT`.
+    pub address: String,
+    /// When it asked first.
+    pub asked_at_ms: u64,
+}
+
+/// Lets a device in that asks for it, or turns it away for good: until it is added or paired.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct PairAnswer {
+    /// Which one, by its ID, a unique beginning of it, or its name.
+    pub id: String,
+    /// Whether it may connect.
+    pub accept: bool,
 }

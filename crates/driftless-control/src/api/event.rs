@@ -6,7 +6,7 @@ use std::str::FromStr;
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use super::{FolderState, OfferView, Problem, Status};
+use super::{FolderState, OfferView, PairRequest, Problem, Status};
 
 /// Subscribes to events.
 ///
@@ -189,6 +189,11 @@ pub enum EventBody {
     Offer {
         /// The offer.
         offer: OfferView,
+    },
+    /// A device asks to be let in.
+    PairRequested {
+        /// Who asks.
+        request: PairRequest,
     },
     /// This device and another now trust each other.
     Paired {

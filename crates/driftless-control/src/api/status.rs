@@ -28,6 +28,9 @@ pub struct Status {
     /// How many folders others offer that nobody has answered yet.
     #[serde(default)]
     pub offers: u32,
+    /// How many devices ask to be let in.
+    #[serde(default)]
+    pub requests: u32,
     /// The folders, in the order of the configuration.
     pub folders: Vec<FolderStatus>,
     /// The other devices, in the order of the configuration.

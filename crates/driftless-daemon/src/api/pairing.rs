@@ -1,22 +1,31 @@
 //! `pair.*`: two devices come to trust each other by a code that a person carries across.
 //!
 //! A code is for one attempt. Whoever waits for its use holds it open: it stops
-//! working when they go away.
+//! working when they go away. Or by a link that one passes to the other, which then
+//! asks to be let in.
 
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::time::Duration;
 
-use driftless_control::api::{Done, Nearby, PairCode, PairEnter, Paired};
+use driftless_control::api::{
+    Done, Nearby, OwnLink, PairAnswer, PairCode, PairEnter, PairRequest, Paired,
+};
 use driftless_control::{ApiError, ErrorCode};
 use driftless_net::{PairedDevice, PairingFailure};
 
 use super::Outcome;
 use super::failure::{failed, not_found, refused, unpaired};
+use crate::asking;
+use crate::config::{DeviceConfig, find_among};
+use crate::device_link::{DeviceLink, qr};
 use crate::hub::Hub;
 
 /// How long a code works.
 const CODE_LIFE: Duration = Duration::from_secs(300);
+
+/// The most addresses in a link: more would make its QR code hard to read.
+const LINK_ADDRESSES: usize = 4;
 
 const ANEW: &str = "run `driftless pair` again for a new code";
 
@@ -121,4 +130,37 @@ pub(super) fn nearby(hub: &Hub) -> Vec<Nearby> {
         pairing: device.pairing,
     };
     hub.net.nearby().into_iter().map(shown).collect()
+}
+
+/// How another device can be told of this one.
+pub(super) fn link(hub: &Hub) -> OwnLink {
+    let mut addresses: Vec<_> = hub.net.reachable_addrs().iter().map(ToString::to_string).collect();
+    addresses.truncate(LINK_ADDRESSES);
+    let name = Some(hub.settings().device.name.clone());
+    let link = DeviceLink { device: hub.device, name, addresses }.to_string();
+    OwnLink { qr: qr(&link), link }
+}
+
+pub(super) fn requests(hub: &Hub) -> Vec<PairRequest> {
+    hub.net.requests().iter().map(asking::view).collect()
+}
+
+pub(super) async fn answer(hub: &Arc<Hub>, answer: &PairAnswer) -> Outcome<Done> {
+    let mut requests = hub.net.requests();
+    let asking: Vec<_> = requests
+        .iter()
+        .map(|request| DeviceConfig::new(request.device, Some(&request.name)))
+        .collect();
+    let hint = "`driftless device requests` lists the devices that ask";
+    let found = find_among(&asking, &answer.id);
+    let id = found.map_err(|error| ApiError::from(error).with_hint(hint))?.id;
+    if !answer.accept {
+        hub.turn_away(id);
+        return Ok(Done {});
+    }
+    requests.retain(|request| request.device == id);
+    for request in requests {
+        hub.let_in(request).await?;
+    }
+    Ok(Done {})
 }

@@ -35,6 +35,7 @@ pub(super) fn status(hub: &Hub, query: &StatusQuery) -> Outcome<Status> {
         },
         version: env!("CARGO_PKG_VERSION").to_owned(),
         offers: u32::try_from(hub.offers().len()).unwrap_or(u32::MAX),
+        requests: u32::try_from(hub.net.requests().len()).unwrap_or(u32::MAX),
         problems: hub.problems(),
         folders: folders.iter().map(|folder| folder_status(hub, folder)).collect(),
         devices: settings

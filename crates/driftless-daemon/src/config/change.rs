@@ -1,4 +1,4 @@
-//! The changes that the program makes to its configuration.
+//! The changes that the program makes to the devices and folders of its configuration.
 //!
 //! Each edits a copy of the file's syntax tree, which is then read back by
 //! the rules for any file: a change that they refuse leaves nothing behind.
@@ -7,7 +7,7 @@ use std::path::PathBuf;
 
 use driftless_core::brake::Brake;
 use driftless_core::{DeviceId, FolderId};
-use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, Value};
+use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, TableLike, Value};
 
 use super::settings::{
     DEFAULT_RESCAN, DEFAULT_SCRUB_DAYS, DeviceConfig, FolderConfig, FolderMode, History,
@@ -59,7 +59,7 @@ impl FolderConfig {
 }
 
 impl Config {
-    fn change(&mut self, apply: impl FnOnce(&mut DocumentMut)) -> Result<(), EditError> {
+    pub(super) fn change(&mut self, apply: impl FnOnce(&mut DocumentMut)) -> Result<(), EditError> {
         let mut document = self.document.clone();
         apply(&mut document);
         let settings = parse::parse(&document.to_string(), self.home.path())
@@ -67,15 +67,6 @@ impl Config {
         self.document = document;
         self.settings = settings;
         Ok(())
-    }
-
-    /// Renames this device.
-    ///
-    /// # Errors
-    ///
-    /// When the name is empty, too long or unprintable.
-    pub fn set_name(&mut self, name: &str) -> Result<(), EditError> {
-        self.change(|document| put(document.as_table_mut(), "name", name.into()))
     }
 
     /// Lists a device, which may then connect.
@@ -295,7 +286,7 @@ fn push(document: &mut DocumentMut, key: &str, table: Table) {
 }
 
 /// Sets a key, keeping the comments that stand around an old value.
-fn put(table: &mut Table, key: &str, mut value: Value) {
+pub(super) fn put(table: &mut dyn TableLike, key: &str, mut value: Value) {
     match table.get_mut(key) {
         Some(Item::Value(old)) => {
             *value.decor_mut() = old.decor().clone();

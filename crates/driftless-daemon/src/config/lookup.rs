@@ -63,7 +63,7 @@ impl Settings {
     ///
     /// When none fits, or several do.
     pub fn find_device(&self, query: &str) -> Result<&DeviceConfig, LookupError> {
-        device(&self.devices, query)
+        find_among(&self.devices, query)
     }
 
     /// The folder that a person calls `query`: its ID, label or absolute path.
@@ -76,8 +76,11 @@ impl Settings {
     }
 }
 
-/// By ID, else by name, else by the beginning of an ID.
-fn device<'a>(devices: &'a [DeviceConfig], query: &str) -> Result<&'a DeviceConfig, LookupError> {
+/// The device that a person calls `query`: by ID, else by name, else by the beginning of an ID.
+pub(crate) fn find_among<'a>(
+    devices: &'a [DeviceConfig],
+    query: &str,
+) -> Result<&'a DeviceConfig, LookupError> {
     let id = query.parse().ok();
     let prefix = plain(query);
     let tests: [&dyn Fn(&DeviceConfig) -> bool; 3] =

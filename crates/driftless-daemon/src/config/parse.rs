@@ -15,12 +15,21 @@ use toml_edit::Document;
 
 use super::section::{Flaw, Placed, Section, line_of};
 use super::settings::{
-    DeviceConfig, FolderConfig, FolderMode, History, Limits, MAX_DEVICES_PER_FOLDER, Settings,
-    ThisDevice, name_problem, scrub_every,
+    DeviceConfig, FolderConfig, FolderMode, History, Hours, Limits, MAX_DEVICES_PER_FOLDER,
+    Settings, ThisDevice, name_problem, scrub_every,
 };
 
-const FILE_KEYS: &[&str] =
-    &["name", "listen", "discovery", "check_machine", "device", "folder", "limits"];
+const FILE_KEYS: &[&str] = &[
+    "name",
+    "listen",
+    "discovery",
+    "requests",
+    "check_machine",
+    "device",
+    "folder",
+    "limits",
+    "history",
+];
 const DEVICE_KEYS: &[&str] = &["id", "name", "addresses", "paused"];
 const FOLDER_KEYS: &[&str] = &[
     "id",
@@ -36,7 +45,7 @@ const FOLDER_KEYS: &[&str] = &[
 ];
 const HISTORY_KEYS: &[&str] = &["enabled", "days", "max_bytes"];
 const MASS_CHANGE_KEYS: &[&str] = &["at_least", "percent", "at_most"];
-const LIMIT_KEYS: &[&str] = &["send_bytes_per_s", "receive_bytes_per_s"];
+const LIMIT_KEYS: &[&str] = &["send_bytes_per_s", "receive_bytes_per_s", "hours"];
 const YEAR_S: u32 = 366 * 24 * 3600;
 
 /// Reads and checks `text`, the configuration of the home at `home`.
@@ -48,15 +57,17 @@ pub(super) fn parse(text: &str, home: &Path) -> Result<Settings, Flaw> {
     let file = Section::open(document.as_table(), "the file", 0, FILE_KEYS)?;
     let device = this_device(&file)?;
     let devices = devices(text, &file)?;
-    let folders = folders(text, &file, &devices, home)?;
+    let history = history(&file, "[history]", History::default())?;
+    let folders = folders(text, &file, &devices, history, home)?;
     let limits = match file.table("limits", "[limits]", LIMIT_KEYS)? {
         None => Limits::default(),
         Some(limits) => Limits {
             send_bytes_per_s: limits.size("send_bytes_per_s")?,
             receive_bytes_per_s: limits.size("receive_bytes_per_s")?,
+            hours: hours(&limits)?,
         },
     };
-    Ok(Settings { device, devices, folders, limits })
+    Ok(Settings { device, devices, folders, limits, history })
 }
 
 fn this_device(file: &Section<'_>) -> Result<ThisDevice, Flaw> {
@@ -72,8 +83,9 @@ fn this_device(file: &Section<'_>) -> Result<ThisDevice, Flaw> {
         listen.push(address);
     }
     let discovery = file.flag("discovery", true)?;
+    let requests = file.flag("requests", true)?;
     let check_machine = file.flag("check_machine", true)?;
-    Ok(ThisDevice { name, listen, discovery, check_machine })
+    Ok(ThisDevice { name, listen, discovery, requests, check_machine })
 }
 
 fn devices(text: &str, file: &Section<'_>) -> Result<Vec<DeviceConfig>, Flaw> {
@@ -140,6 +152,7 @@ fn folders(
     text: &str,
     file: &Section<'_>,
     devices: &[DeviceConfig],
+    history: History,
     home: &Path,
 ) -> Result<Vec<FolderConfig>, Flaw> {
     let home = resolve(home);
@@ -155,7 +168,8 @@ fn folders(
             return Err(Flaw::new(id_text.at, reason));
         }
         let path = section.required_text("path")?;
-        let folder = folder(&section, id, folder_path(path)?, devices)?;
+        let mut folder = folder(&section, id, folder_path(path)?, devices)?;
+        folder.history = self::history(&section, "history", history)?;
         let root = Root {
             id: folder.id.clone(),
             label: folder.label.clone(),
@@ -186,7 +200,6 @@ fn folder(
     }
     folder.devices = members(section, devices)?;
     folder.paused = section.flag("paused", false)?;
-    folder.history = history(section)?;
     folder.mass_change = mass_change(section)?;
     if let Some(seconds) = section.number("rescan_s", 0..=YEAR_S)? {
         folder.rescan = (seconds > 0).then(|| Duration::from_secs(seconds.into()));
@@ -218,15 +231,21 @@ fn members(section: &Section<'_>, devices: &[DeviceConfig]) -> Result<Vec<Device
     Ok(members)
 }
 
-fn history(folder: &Section<'_>) -> Result<History, Flaw> {
-    let default = History::default();
-    let Some(section) = folder.table("history", "history", HISTORY_KEYS)? else {
+fn hours(limits: &Section<'_>) -> Result<Option<Hours>, Flaw> {
+    let Some(Placed { value, at }) = limits.text("hours")? else { return Ok(None) };
+    let reason = || format!("hours {value:?} are no part of a day, such as \"08:00-18:00\"");
+    Hours::parse(value).map(Some).ok_or_else(|| Flaw::new(at, reason()))
+}
+
+/// What a table says of history; what it does not say is as in `default`.
+fn history(place: &Section<'_>, title: &'static str, default: History) -> Result<History, Flaw> {
+    let Some(section) = place.table("history", title, HISTORY_KEYS)? else {
         return Ok(default);
     };
     Ok(History {
         enabled: section.flag("enabled", default.enabled)?,
         days: section.number("days", 1..=36_500)?.unwrap_or(default.days),
-        max_bytes: section.size("max_bytes")?,
+        max_bytes: section.size("max_bytes")?.or(default.max_bytes),
     })
 }
 

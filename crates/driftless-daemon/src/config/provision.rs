@@ -17,6 +17,7 @@ use super::{
     Config, ConfigError, DeviceConfig, EditError, FolderConfig, FolderMode, Settings,
     draw_folder_id,
 };
+use crate::device_link::{DeviceLink, ParseLinkError};
 use crate::home::Home;
 
 /// Why a device or folder was not added.
@@ -29,6 +30,14 @@ pub enum ProvisionError {
         text: String,
         /// Why not.
         source: ParseDeviceIdError,
+    },
+    /// The text is no device's link.
+    #[error("{text:?} is no link to a device")]
+    Link {
+        /// The text.
+        text: String,
+        /// Why not.
+        source: ParseLinkError,
     },
     /// The text is no folder ID.
     #[error("{text:?} is not a folder ID")]
@@ -85,6 +94,7 @@ impl ProvisionError {
     pub fn hint(&self) -> Option<String> {
         match self {
             Self::DeviceId { .. } => Some("`driftless id` prints it on that device".to_owned()),
+            Self::Link { .. } => Some("`driftless id --link` prints it on that device".to_owned()),
             Self::FolderId { .. } => Some("leave --id out to have one drawn".to_owned()),
             Self::OwnDevice(_) => Some("give the ID of the other device".to_owned()),
             Self::RelativePath(_) => Some("give a path that begins with /".to_owned()),
@@ -99,7 +109,13 @@ impl ProvisionError {
 
     /// Whether the request itself makes no sense.
     pub fn is_usage(&self) -> bool {
-        matches!(self, Self::DeviceId { .. } | Self::FolderId { .. } | Self::RelativePath(_))
+        matches!(
+            self,
+            Self::DeviceId { .. }
+                | Self::Link { .. }
+                | Self::FolderId { .. }
+                | Self::RelativePath(_)
+        )
     }
 }
 
@@ -107,14 +123,29 @@ impl ProvisionError {
 ///
 /// # Errors
 ///
-/// The ID is malformed, this device's own or listed already, or the
+/// The ID or link is malformed, this device's own or listed already, or the
 /// configuration refuses the name or an address.
 pub fn add_device(home: &Home, request: &api::DeviceAdd) -> Result<DeviceConfig, ProvisionError> {
-    let api::DeviceAdd { id, name, addresses } = request;
-    let id: DeviceId =
-        id.parse().map_err(|source| ProvisionError::DeviceId { text: id.clone(), source })?;
-    let mut device = DeviceConfig::new(id, name.as_deref());
+    let api::DeviceAdd { id: text, name, addresses } = request;
+    let link = match text.parse::<DeviceLink>() {
+        Ok(link) => Some(link),
+        Err(ParseLinkError::Prefix) => None,
+        Err(source) => return Err(ProvisionError::Link { text: text.clone(), source }),
+    };
+    let id: DeviceId = match &link {
+        Some(link) => link.device,
+        None => text
+            .parse()
+            .map_err(|source| ProvisionError::DeviceId { text: text.clone(), source })?,
+    };
+    let said = link.as_ref().and_then(|link| link.name.as_deref());
+    let mut device = DeviceConfig::new(id, name.as_deref().or(said));
     device.addresses = addresses.clone();
+    for address in link.into_iter().flat_map(|link| link.addresses) {
+        if !device.addresses.contains(&address) {
+            device.addresses.push(address);
+        }
+    }
     Config::edit(home, |config| {
         if home.identity()?.device_id() == id {
             return Err(ProvisionError::OwnDevice(id));

@@ -27,6 +27,8 @@ pub struct Settings {
     pub folders: Vec<FolderConfig>,
     /// How much of the network may be used.
     pub limits: Limits,
+    /// How long displaced files are kept, in folders that do not say otherwise.
+    pub history: History,
 }
 
 /// What concerns this device alone.
@@ -38,6 +40,8 @@ pub struct ThisDevice {
     pub listen: Vec<SocketAddr>,
     /// Whether devices are looked for, and this one is announced, on the local network.
     pub discovery: bool,
+    /// Whether devices that know this one's ID may ask to be let in.
+    pub requests: bool,
     /// Whether a home that comes to another computer becomes a new device.
     pub check_machine: bool,
 }
@@ -142,6 +146,17 @@ pub struct Limits {
     pub send_bytes_per_s: Option<u64>,
     /// Bytes received in a second.
     pub receive_bytes_per_s: Option<u64>,
+    /// When the limits hold; `None` is always.
+    pub hours: Option<Hours>,
+}
+
+/// A part of each day by the local clock, in minutes after midnight; it may pass midnight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Hours {
+    /// The first minute, below 1440.
+    pub from_min: u16,
+    /// The first minute after it, below 1440; never the first minute itself.
+    pub to_min: u16,
 }
 
 /// The time between two full scans where the configuration does not say.

@@ -15,7 +15,7 @@ const UNITS: [(&str, u64); 9] = [
 /// Reads a whole or decimal number with a unit; the case of the unit does not matter.
 ///
 /// Gives `None` for what is no size, is zero, or passes 2^63 bytes.
-pub(super) fn parse_size(text: &str) -> Option<u64> {
+pub fn parse_size(text: &str) -> Option<u64> {
     let text = text.trim();
     let end = text.find(|c: char| !c.is_ascii_digit() && c != '.').unwrap_or(text.len());
     let (number, unit) = text.split_at(end);

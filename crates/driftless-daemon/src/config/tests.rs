@@ -172,8 +172,13 @@ fn every_key_is_read() {
         name = "desk"
         listen = ["127.0.0.1:0", "[::1]:22100"]
         discovery = false
+        requests = false
         [limits]
         send_bytes_per_s = "5 MiB"
+        hours = "22:00-06:30"
+        [history]
+        days = 9
+        max_bytes = "2 GiB"
         [[device]]
         id = "ONE"
         name = "laptop"
@@ -200,6 +205,7 @@ fn every_key_is_read() {
             name: "desk".into(),
             listen: vec!["127.0.0.1:0".parse().unwrap(), "[::1]:22100".parse().unwrap()],
             discovery: false,
+            requests: false,
             check_machine: true,
         },
         devices: vec![DeviceConfig {
@@ -216,7 +222,12 @@ fn every_key_is_read() {
             history: History { enabled: true, days: 7, max_bytes: Some(1 << 30) },
             ..FolderConfig::new(folder_id("photos"), "/data/photos".into())
         }],
-        limits: Limits { send_bytes_per_s: Some(5 << 20), receive_bytes_per_s: None },
+        limits: Limits {
+            send_bytes_per_s: Some(5 << 20),
+            receive_bytes_per_s: None,
+            hours: Some(Hours { from_min: 22 * 60, to_min: 6 * 60 + 30 }),
+        },
+        history: History { enabled: true, days: 9, max_bytes: Some(2 << 30) },
     };
     assert_eq!(*config.settings(), expected);
 }

@@ -16,6 +16,15 @@ pub(super) const GAP: Duration = Duration::from_secs(30);
 /// than [`GAP`], in bytes: a bad mobile network does better.
 const SLOWEST_BYTES_PER_S: u64 = 1024;
 
+/// How much of a block is read between two looks at the limit, so that a limit
+/// makes a steady stream of it.
+const SLICE: usize = 64 << 10;
+
+/// When `bytes` should have come at the latest, counted from this moment.
+fn end_of(bytes: usize) -> Instant {
+    Instant::now() + GAP + Duration::from_secs(bytes as u64 / SLOWEST_BYTES_PER_S)
+}
+
 /// Why an answer is not read further.
 #[derive(Debug, thiserror::Error)]
 pub(super) enum AnswerError {
@@ -52,8 +61,14 @@ impl<'a> Answer<'a> {
             return Ok(None);
         }
         let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
-        self.context.hub.receiving.pass(bytes.len()).await;
-        self.read_exact(&mut bytes).await?;
+        let mut end = end_of(bytes.len());
+        for slice in bytes.chunks_mut(SLICE) {
+            let before = Instant::now();
+            self.context.hub.receiving.pass(slice.len()).await;
+            // What this device's own limit takes is no fault of the other's.
+            end += before.elapsed();
+            self.fill(slice, end).await?;
+        }
         if BlockHash::of(&bytes) != *hash {
             return Err(self.offence(Offence::WrongBytes));
         }
@@ -62,8 +77,11 @@ impl<'a> Answer<'a> {
 
     /// Fills `buffer`, as long as bytes keep coming.
     pub(super) async fn read_exact(&mut self, buffer: &mut [u8]) -> Result<(), AnswerError> {
-        let most = GAP + Duration::from_secs(buffer.len() as u64 / SLOWEST_BYTES_PER_S);
-        let end = Instant::now() + most;
+        self.fill(buffer, end_of(buffer.len())).await
+    }
+
+    /// Fills `buffer` until `end`, as long as bytes keep coming.
+    async fn fill(&mut self, buffer: &mut [u8], end: Instant) -> Result<(), AnswerError> {
         let mut done = 0;
         while done < buffer.len() {
             let gap = GAP.min(end.saturating_duration_since(Instant::now()));

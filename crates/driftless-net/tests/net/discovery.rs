@@ -44,6 +44,19 @@ async fn a_nearby_device_is_found_by_its_open_pairing_and_two_are_told_apart() {
     }
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn a_device_is_heard_no_more_once_it_stops_to_announce_itself_and_again_when_it_goes_on() {
+    let guest = Device::start_with("guest", true).await;
+    let host = Device::start_with("now and then", true).await;
+    host.net.open_pairing(MINUTE).unwrap();
+    for wanted in [true, false, true] {
+        host.net.set_discovery(wanted);
+        until(|| open_names(&guest).contains("now and then") == wanted).await;
+    }
+    guest.net.set_discovery(false);
+    until(|| guest.net.nearby().is_empty()).await;
+}
+
 async fn until(condition: impl Fn() -> bool) {
     soon(async {
         while !condition() {

@@ -137,6 +137,7 @@ function devices(world: World, tell: (body: EventBody) => void): Part<'device' |
     'pair.answer': ({ id, accept }) => {
       const request = found(world.requests, (one) => one.id === id, id);
       world.requests = world.requests.filter((one) => one !== request);
+      world.status.requests = world.requests.length;
       if (accept) admit(request.id, request.name, true);
       return {};
     },

@@ -6,10 +6,12 @@ import type {
   FolderStatus,
   Nearby,
   OfferView,
+  PairRequest,
   Problem,
+  Settings,
   Status,
 } from '../generated/control';
-import type { AppSettings, FoundVersion, PairRequest, Rules, Settings, Transfer } from '../wanted';
+import type { AppSettings, FoundVersion, Rules, Transfer } from '../wanted';
 import { deviceId, DEVICES, fileName, FOLDERS, HARD_NAMES, HOME, pick } from './words';
 
 export const SCENARIOS = [
@@ -74,6 +76,7 @@ function blank(): World {
       device: { id: deviceId(0), name: 'maria-laptop', addresses: ['192.168.1.20:22100'] },
       version: '0.1.0',
       offers: 0,
+      requests: 0,
       folders: [],
       devices: [],
     },
@@ -88,6 +91,7 @@ function blank(): World {
     settings: {
       name: 'maria-laptop',
       discovery: true,
+      requests: true,
       send_bytes_per_s: null,
       receive_bytes_per_s: null,
       limit_hours: null,
@@ -245,6 +249,7 @@ function problems(nowMs: number): World {
   world.requests = [
     { id: deviceId(77), name: 'Work laptop', address: '84.12.9.3:22100', asked_at_ms: nowMs },
   ];
+  world.status.requests = world.requests.length;
   return world;
 }
 

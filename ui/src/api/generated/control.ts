@@ -158,15 +158,15 @@ export type Cursor = string;
 
 export type DeviceAdd = {
 /**
- * Its whole ID.
+ * Its whole ID, or its link.
  */
 id: string,
 /**
- * What to call it here; the first letters of its ID when absent.
+ * What to call it here; when absent what its link calls it, or else the first letters of its ID.
  */
 name?: string,
 /**
- * Where to look for it, as `HOST:PORT`.
+ * Where to look for it, as `HOST:PORT`, besides where its link says.
  */
 addresses: Array<string>, };
 
@@ -408,7 +408,11 @@ code: string, } | { "type": "offer",
 /**
  * The offer.
  */
-offer: OfferView, } | { "type": "paired",
+offer: OfferView, } | { "type": "pair-requested",
+/**
+ * Who asks.
+ */
+request: PairRequest, } | { "type": "paired",
 /**
  * Its ID.
  */
@@ -790,7 +794,31 @@ version: string,
  */
 to?: string, };
 
+export type HistorySettings = {
+/**
+ * Whether they are kept at all.
+ */
+enabled: boolean,
+/**
+ * For how many days.
+ */
+days: number,
+/**
+ * Up to which size per folder; the oldest go first. Only the days count when null.
+ */
+max_bytes: number | null, };
+
 export type ItemAction = "created" | "changed" | "metadata" | "renamed" | "deleted";
+
+export type LimitHours = {
+/**
+ * The first minute after midnight, 0 to 1439.
+ */
+from_min: number,
+/**
+ * The first minute that is no longer part of it, 0 to 1439.
+ */
+to_min: number, };
 
 export type LocalChange = {
 /**
@@ -864,6 +892,26 @@ name: string,
  */
 addresses: Array<string>, };
 
+export type OwnLink = {
+/**
+ * `driftless://device/ID?name=NAME&address=HOST:PORT`, with an address for each way that may lead here.
+ */
+link: string,
+/**
+ * The link as a QR code: one string a row, `1` for a dark module, without the quiet zone.
+ */
+qr: Array<string>, };
+
+export type PairAnswer = {
+/**
+ * Which one, by its ID, a unique beginning of it, or its name.
+ */
+id: string,
+/**
+ * Whether it may connect.
+ */
+accept: boolean, };
+
 export type PairClose = Record<symbol, never>;
 
 export type PairCode = {
@@ -886,9 +934,31 @@ code: string,
  */
 address?: string, };
 
+export type PairLink = Record<symbol, never>;
+
 export type PairNearby = Record<symbol, never>;
 
 export type PairOpen = Record<symbol, never>;
+
+export type PairRequest = {
+/**
+ * Its ID.
+ */
+id: string,
+/**
+ * What it calls itself.
+ */
+name: string,
+/**
+ * Where it asks from, as `IP:PORT`.
+ */
+address: string,
+/**
+ * When it asked first.
+ */
+asked_at_ms: number, };
+
+export type PairRequests = Record<symbol, never>;
 
 export type PairWait = Record<symbol, never>;
 
@@ -977,6 +1047,72 @@ bytes: number,
  */
 corrupt: Array<string>, };
 
+export type Settings = {
+/**
+ * What other devices call this one.
+ */
+name: string,
+/**
+ * Whether devices are looked for, and this one is announced, on the local network.
+ */
+discovery: boolean,
+/**
+ * Whether devices that know this one's link or ID may ask to be let in.
+ */
+requests: boolean,
+/**
+ * The most that is sent, over all devices; no limit when null.
+ */
+send_bytes_per_s: number | null,
+/**
+ * The most that is received, over all devices; no limit when null.
+ */
+receive_bytes_per_s: number | null,
+/**
+ * When the limits hold; always when null.
+ */
+limit_hours: LimitHours | null,
+/**
+ * How long replaced and deleted files are kept, for folders that do not say otherwise.
+ */
+history: HistorySettings,
+/**
+ * Settings, named as here, that take effect only when the daemon is started again.
+ */
+needs_restart?: Array<string>, };
+
+export type SettingsGet = Record<symbol, never>;
+
+export type SettingsSet = {
+/**
+ * See [`Settings::name`].
+ */
+name?: string,
+/**
+ * See [`Settings::discovery`].
+ */
+discovery?: boolean,
+/**
+ * See [`Settings::requests`].
+ */
+requests?: boolean,
+/**
+ * See [`Settings::send_bytes_per_s`]; null lifts the limit.
+ */
+send_bytes_per_s?: number | null,
+/**
+ * See [`Settings::receive_bytes_per_s`]; null lifts the limit.
+ */
+receive_bytes_per_s?: number | null,
+/**
+ * See [`Settings::limit_hours`]; null makes the limits hold always.
+ */
+limit_hours?: LimitHours | null,
+/**
+ * See [`Settings::history`]; taken as a whole.
+ */
+history?: HistorySettings, };
+
 export type Shutdown = Record<symbol, never>;
 
 export type Snapshot = {
@@ -1010,6 +1146,10 @@ problems?: Array<Problem>,
  * How many folders others offer that nobody has answered yet.
  */
 offers: number,
+/**
+ * How many devices ask to be let in.
+ */
+requests: number,
 /**
  * The folders, in the order of the configuration.
  */
@@ -1079,6 +1219,9 @@ export interface Methods {
   "pair.close": { params: PairClose; reply: Done };
   "pair.enter": { params: PairEnter; reply: Paired };
   "pair.nearby": { params: PairNearby; reply: Array<Nearby> };
+  "pair.link": { params: PairLink; reply: OwnLink };
+  "pair.requests": { params: PairRequests; reply: Array<PairRequest> };
+  "pair.answer": { params: PairAnswer; reply: Done };
   "folder.add": { params: FolderAdd; reply: FolderView };
   "folder.share": { params: FolderShare; reply: FolderView };
   "folder.unshare": { params: FolderUnshare; reply: FolderView };
@@ -1101,4 +1244,6 @@ export interface Methods {
   "conflict.resolve": { params: ConflictResolve; reply: Resolved };
   "history.list": { params: HistoryList; reply: HistoryPage };
   "history.restore": { params: HistoryRestore; reply: Restored };
+  "settings.get": { params: SettingsGet; reply: Settings };
+  "settings.set": { params: SettingsSet; reply: Settings };
 }

@@ -4,6 +4,7 @@ export const settings = {
   deviceName: 'Name',
   deviceNameHint: 'What your other devices call it.',
   discovery: 'Find devices on the local network',
+  requests: 'Let devices that have my link ask to connect',
   app: 'App',
   startAtLogin: 'Start when I log in',
   theme: 'Appearance',
