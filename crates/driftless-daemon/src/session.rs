@@ -41,6 +41,7 @@ pub(crate) async fn run(hub: Arc<Hub>, connection: Connection) {
         device,
         session: Session::new(),
         theirs: None,
+        introduced: BTreeMap::new(),
         linked: BTreeMap::new(),
         unheard: Arc::new(Semaphore::new(UNHEARD_KIB)),
     };
@@ -82,6 +83,9 @@ struct Conversation {
     session: Session,
     /// The folders that the device shares with this one, once it has said so.
     theirs: Option<BTreeMap<FolderId, FolderState>>,
+    /// The folders that the device was told of, by opening. Before that it
+    /// would pass over what is said of them.
+    introduced: BTreeMap<FolderId, u64>,
     /// The folders whose engines know of the connection, by opening.
     linked: BTreeMap<FolderId, (u64, Arc<Shared>)>,
     /// Room for what the folders have not taken in yet, in KiB.
@@ -152,12 +156,16 @@ impl Conversation {
     }
 
     /// Tells the device which folders it shares with this one, and where they stand.
-    async fn introduce(&self) {
+    async fn introduce(&mut self) {
         let mut states = Vec::new();
-        for (config, folder, _) in self.hub.folders_with(self.device) {
+        self.introduced.clear();
+        for (config, folder, opening) in self.hub.folders_with(self.device) {
             let (device, label) = (self.device, config.label);
             let state = folder.ask(move |asked| asked.engine.introduction(&device, label).ok());
-            states.extend(state.await.flatten());
+            if let Some(state) = state.await.flatten() {
+                self.introduced.insert(config.id, opening);
+                states.push(state);
+            }
         }
         self.send(Message::Folders(states));
     }
@@ -181,7 +189,8 @@ impl Conversation {
                 .linked
                 .get(&config.id)
                 .is_some_and(|(known, linked)| *known == opening && Arc::ptr_eq(linked, &folder));
-            if let Some(state) = theirs.get(&config.id).filter(|_| !known) {
+            let is_introduced = self.introduced.get(&config.id) == Some(&opening);
+            if let Some(state) = theirs.get(&config.id).filter(|_| is_introduced && !known) {
                 fresh.push((config.id, opening, folder, state.clone()));
             }
         }
