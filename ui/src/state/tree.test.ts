@@ -83,6 +83,25 @@ test('of a million files only the pages that are looked at are fetched', async (
   expect(asked).toEqual(['@0', `@${page}`]);
 });
 
+test('who drags through a million files asks only for where they stop, and a refresh only for what was looked at', async () => {
+  const asked: string[] = [];
+  const many = Array.from({ length: 1_000_000 }, (_, at) => `f${at}`);
+  const tree = await grown(lister({ '': many }, asked));
+  for (let at = 1; at <= 100; at += 1) tree.row(at * 9_000);
+  expect(asked.length).toBeLessThanOrEqual(5);
+  await arrived();
+  expect(tree.row(900_000)?.entry).toBeNull();
+  await arrived();
+  expect(tree.row(900_000)?.path).toBe('f900000');
+  tree.refresh();
+  await arrived();
+  tree.row(900_000);
+  asked.length = 0;
+  tree.refresh();
+  await arrived();
+  expect(asked).toEqual(['@900000']);
+});
+
 test('an open directory stays open where files that came or went have moved it, and closes when it is gone', async () => {
   const disk: Disk = { '': ['a/', 'b/'], b: ['z'] };
   const tree = await grown(lister(disk));

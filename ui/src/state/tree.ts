@@ -4,8 +4,10 @@
 import type { BrowseEntry, BrowsePage } from '../api/wanted';
 
 export const PAGE = 200;
-/** Pages kept of one directory; the one looked at longest ago goes first. */
+/** Pages kept of one directory; the one fetched longest ago goes first. */
 const PAGES_KEPT = 24;
+/** Pages on their way at once: who drags through a million files asks only for where they stop. */
+const PAGES_ASKED = 4;
 
 export type Fetch = (path: string, offset: number, limit: number) => Promise<BrowsePage>;
 
@@ -27,6 +29,10 @@ type Node = {
   total: number;
   pages: Map<number, BrowseEntry[]>;
   asked: Set<number>;
+  /** Pages that were looked at since the last refresh. */
+  seen: Set<number>;
+  /** Pages that are older than the last refresh. */
+  stale: Set<number>;
   /** Open directories in it, in the order of their position. */
   open: { index: number; node: Node }[];
 };
@@ -36,6 +42,7 @@ export class Tree {
   readonly #changed: () => void;
   readonly #failed: (error: unknown) => void;
   #root: Node = node('', 0);
+  #underWay = 0;
 
   /** `changed` is called whenever rows may read differently. */
   constructor(fetch: Fetch, changed: () => void, failed: (error: unknown) => void) {
@@ -58,10 +65,14 @@ export class Tree {
     this.#ask(this.#root, 0);
   }
 
-  /** Fetches what is shown again, after files changed. */
+  /** Fetches what is looked at again, after files changed; the rest once it is looked at. */
   refresh(): void {
     const visit = (at: Node) => {
-      for (const page of at.pages.keys()) this.#ask(at, page);
+      for (const page of at.pages.keys()) {
+        if (at.seen.has(page)) this.#ask(at, page);
+        else at.stale.add(page);
+      }
+      at.seen.clear();
       for (const { node } of at.open) visit(node);
     };
     visit(this.#root);
@@ -124,7 +135,9 @@ export class Tree {
   #rowAt(at: Node, index: number): Row {
     const page = Math.floor(index / PAGE);
     const entry = at.pages.get(page)?.[index % PAGE] ?? null;
-    if (entry === null) this.#ask(at, page);
+    at.seen.add(page);
+    // Once something else has come, the row is drawn anew and asks again.
+    if ((entry === null || at.stale.has(page)) && this.#underWay < PAGES_ASKED) this.#ask(at, page);
     return {
       path: entry === null ? `${at.path}\0${index}` : join(at.path, entry.name),
       entry,
@@ -160,18 +173,28 @@ export class Tree {
   #ask(at: Node, page: number): void {
     if (at.asked.has(page)) return;
     at.asked.add(page);
-    this.#fetch(at.path, page * PAGE, PAGE)
-      .then(({ entries, total }) => {
+    this.#underWay += 1;
+    const arrived = () => {
+      at.asked.delete(page);
+      this.#underWay -= 1;
+    };
+    this.#fetch(at.path, page * PAGE, PAGE).then(
+      ({ entries, total }) => {
+        arrived();
         at.total = total;
+        at.stale.delete(page);
         at.pages.delete(page);
         at.pages.set(page, entries);
         keepOpen(at, page, entries);
         const [oldest] = at.pages.keys();
         if (at.pages.size > PAGES_KEPT && oldest !== undefined) at.pages.delete(oldest);
         this.#changed();
-      })
-      .catch((error: unknown) => this.#failed(error))
-      .finally(() => at.asked.delete(page));
+      },
+      (error: unknown) => {
+        arrived();
+        this.#failed(error);
+      },
+    );
   }
 }
 
@@ -187,7 +210,16 @@ function keepOpen(at: Node, page: number, entries: readonly BrowseEntry[]): void
 }
 
 function node(path: string, depth: number): Node {
-  return { path, depth, total: 0, pages: new Map(), asked: new Set(), open: [] };
+  return {
+    path,
+    depth,
+    total: 0,
+    pages: new Map(),
+    asked: new Set(),
+    seen: new Set(),
+    stale: new Set(),
+    open: [],
+  };
 }
 
 function rowsOf(at: Node): number {
