@@ -6,7 +6,7 @@ import { folderLine, safety } from './folder';
 import { headline } from './headline';
 import { readLink } from './link';
 import { ago, count, estimate, percent, plural, size } from './number';
-import { nameOf, parentOf, safe, sentence, shortPath } from './safe';
+import { named, nameOf, parentOf, safe, sentence, shortPath } from './safe';
 
 describe('numbers', () => {
   test.each([
@@ -53,6 +53,14 @@ describe('names', () => {
     expect(safe('invoice\u202efdp.exe')).toBe('invoice\\u{202e}fdp.exe');
     expect(safe('a\nb\tc\u0000')).toBe('a\\nb\\tc\\u{0}');
     expect(safe('e\u0301 👩‍👩‍👧 مستندات <b>')).toBe('e\u0301 👩‍👩‍👧 مستندات <b>');
+  });
+
+  test('L4: a name too long for a sentence keeps both its ends, and no character is torn or let through', () => {
+    expect(named('Reports 2026')).toBe('Reports 2026');
+    expect(named(`begin ${'x'.repeat(200)} end.pdf`)).toMatch(/^begin x+…x+ end\.pdf$/);
+    expect(named('👩‍👩‍👧'.repeat(60))).toBe(`${'👩‍👩‍👧'.repeat(27)}…${'👩‍👩‍👧'.repeat(27)}`);
+    expect(named('👩‍👩‍👧'.repeat(20))).toBe('👩‍👩‍👧'.repeat(20));
+    expect(named(`${'x'.repeat(99)}\u202efdp.exe`)).toContain('\\u{202e}fdp.exe');
   });
 
   test('home is a tilde only where it is home', () => {

@@ -13,6 +13,20 @@ export function safe(text: string): string {
   });
 }
 
+/** Characters of a name that a sentence has room for. */
+const NAMED = 56;
+const characters = new Intl.Segmenter(undefined, { granularity: 'grapheme' });
+
+/** A name within a sentence: both its ends, where it is too long to be read on the way. */
+export function named(name: string): string {
+  // No character is shorter than one unit, so most names need no look at theirs.
+  if (name.length <= NAMED) return safe(name);
+  const all = Array.from(characters.segment(name), ({ segment }) => segment);
+  if (all.length <= NAMED) return safe(name);
+  const half = (NAMED - 2) / 2;
+  return safe(`${all.slice(0, half).join('').trimEnd()}…${all.slice(-half).join('').trimStart()}`);
+}
+
 /** A path as people write it: the home directory as `~`. */
 export function shortPath(path: string, home: string): string {
   const below = home.replace(/\/+$/, '');

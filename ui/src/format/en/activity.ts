@@ -1,10 +1,10 @@
-import { safe } from '../safe';
+import { named } from '../safe';
 
 export const activity = {
   title: 'Activity',
   now: 'Transfers now',
-  from: (device: string) => `From ${safe(device)}`,
-  to: (device: string) => `To ${safe(device)}`,
+  from: (device: string) => `From ${named(device)}`,
+  to: (device: string) => `To ${named(device)}`,
   problems: 'Problems',
   lately: 'Lately',
   empty: 'Nothing happened yet',
@@ -16,16 +16,16 @@ export const activity = {
     renamed: 'Renamed',
     deleted: 'Deleted',
   },
-  by: (device: string) => `by ${safe(device)}`,
-  connected: (device: string) => `${safe(device)} came online`,
-  disconnected: (device: string) => `${safe(device)} went offline`,
+  by: (device: string) => `by ${named(device)}`,
+  connected: (device: string) => `${named(device)} came online`,
+  disconnected: (device: string) => `${named(device)} went offline`,
   conflictOpened: 'Conflict',
   conflictResolved: 'Conflict settled',
   problemOpened: 'Problem',
   problemCleared: 'Problem solved',
-  paired: (device: string) => `Paired with ${safe(device)}`,
+  paired: (device: string) => `Paired with ${named(device)}`,
   other: 'Something else changed',
-  offered: (label: string) => `“${safe(label)}” was offered`,
+  offered: (label: string) => `“${named(label)}” was offered`,
   moreProblems: (shown: number, all: number) => `The first ${shown} of ${all}`,
   mends: {
     rescan: 'Check again',

@@ -1,17 +1,17 @@
 import { plural, size } from '../number';
-import { safe } from '../safe';
+import { named, safe } from '../safe';
 
 export const conflicts = {
   title: 'Conflicts',
   intro: 'Changed on two devices at once. Both versions are safe; choose which to keep.',
   empty: 'No conflicts',
   emptyDetail: 'When two devices change the same file at once, both versions are kept and you choose here.',
-  changedBy: (devices: string[]) => `Changed on ${devices.map(safe).join(' and ')}`,
-  open: (path: string) => `Choose for ${safe(path)}`,
+  changedBy: (devices: string[]) => `Changed on ${devices.map(named).join(' and ')}`,
+  open: (path: string) => `Choose for ${named(path)}`,
   back: 'All conflicts',
   at: (folder: string, parent: string) =>
     parent === '' ? safe(folder) : `${safe(folder)} / ${safe(parent)}`,
-  version: (device: string) => `The version of ${safe(device)}`,
+  version: (device: string) => `The version of ${named(device)}`,
   thisDevice: 'this device',
   inFolder: 'In the folder now',
   beside: 'Kept aside',
@@ -30,7 +30,7 @@ export const conflicts = {
     `Do the same for the other ${number === 1 ? 'one' : number} in this folder`,
   bulkTitle: (number: number) => `Choose for ${plural(number, 'file')}?`,
   bulkKeep: (device: string) =>
-    `Each becomes the version of ${safe(device)}. Other versions move to the history.`,
+    `Each becomes the version of ${named(device)}. Other versions move to the history.`,
   bulkBoth: 'Each keeps both versions, under two names.',
   bulkConfirm: (number: number) => `Settle ${plural(number, 'conflict')}`,
   settled: (number: number) => `${plural(number, 'conflict')} settled on all devices.`,

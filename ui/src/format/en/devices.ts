@@ -1,5 +1,5 @@
 import { plural, size } from '../number';
-import { safe } from '../safe';
+import { named } from '../safe';
 
 export const devices = {
   title: 'Devices',
@@ -15,16 +15,16 @@ export const devices = {
   needs: (files: number, bytes: number) => `Still needs ${plural(files, 'file')}, ${size(bytes)}`,
   hasAll: 'Has everything',
   rename: 'Rename…',
-  renameTitle: (name: string) => `Rename “${safe(name)}”`,
+  renameTitle: (name: string) => `Rename “${named(name)}”`,
   renameHint: 'What you call it on this device.',
   pause: 'Pause',
   resume: 'Resume',
   details: 'Details…',
   remove: 'Remove…',
-  removeTitle: (name: string) => `Remove “${safe(name)}”?`,
+  removeTitle: (name: string) => `Remove “${named(name)}”?`,
   removeDetail: 'It no longer connects to this device. Files that it already has stay there.',
   removeConfirm: 'Remove device',
-  removed: (name: string) => `“${safe(name)}” was removed.`,
+  removed: (name: string) => `“${named(name)}” was removed.`,
   renewTitle: 'Give this device a new identity?',
   renewDetail:
     'To your other devices it becomes a new one: pair it with them again. Folders and files stay as they are.',

@@ -1,8 +1,8 @@
-import { safe } from '../safe';
+import { named } from '../safe';
 
 export const files = {
   title: 'Files',
-  tree: (label: string) => `Files in ${safe(label)}`,
+  tree: (label: string) => `Files in ${named(label)}`,
   empty: 'This folder has no files yet',
   emptyDetail: 'Whatever you put into it appears on your other devices.',
   states: {
@@ -16,10 +16,10 @@ export const files = {
   },
   details: 'About the selected file',
   pick: 'Select a file to see where it is, and why.',
-  heldBy: (names: string[]) => `On ${names.map(safe).join(', ')}`,
-  rule: (rule: string) => `Left out by the rule “${safe(rule)}”`,
+  heldBy: (names: string[]) => `On ${names.map(named).join(', ')}`,
+  rule: (rule: string) => `Left out by the rule “${named(rule)}”`,
   show: 'Show',
-  showName: (name: string) => `Show ${safe(name)} in the file manager`,
+  showName: (name: string) => `Show ${named(name)} in the file manager`,
   resolve: 'Choose a version',
   changeRules: 'Change the rules',
   resume: 'Resume the folder',

@@ -1,10 +1,10 @@
 import { count, plural, size } from '../number';
-import { safe } from '../safe';
+import { named } from '../safe';
 
 export const folders = {
   title: 'Folders',
   add: 'Add folder',
-  addNamed: (name: string) => `Add “${safe(name)}”`,
+  addNamed: (name: string) => `Add “${named(name)}”`,
   unknown: 'No such folder',
   unknownTitle: 'This folder is not here',
   unknownDetail: 'It may have been removed from this device.',
@@ -28,7 +28,7 @@ export const folders = {
   onDevices: (copies: number) => `On ${plural(copies, 'device')}`,
   notShared: 'Only on this device',
   localChanges: (number: number) => `${plural(number, 'change')} kept here`,
-  sharedWith: (names: string[]) => `With ${names.map(safe).join(', ')}`,
+  sharedWith: (names: string[]) => `With ${names.map(named).join(', ')}`,
   modes: { 'send-receive': 'Both ways', 'send-only': 'Sends only', 'receive-only': 'Receives only' },
   modeDetails: {
     'send-receive': 'Changes made anywhere arrive everywhere.',
@@ -40,33 +40,33 @@ export const folders = {
   resume: 'Resume',
   share: 'Share…',
   settings: 'Folder settings…',
-  settingsTitle: (label: string) => `Settings of “${safe(label)}”`,
+  settingsTitle: (label: string) => `Settings of “${named(label)}”`,
   rescan: 'Look for changes now',
   scrub: 'Check files for damage',
   scrubbing: (label: string) =>
-    `Every file of “${safe(label)}” is read again. You will see what comes of it.`,
+    `Every file of “${named(label)}” is read again. You will see what comes of it.`,
   scrubbed: (label: string, files: number, bytes: number) =>
-    `“${safe(label)}”: ${plural(files, 'file')} read, ${size(bytes)}. All are as they were saved.`,
+    `“${named(label)}”: ${plural(files, 'file')} read, ${size(bytes)}. All are as they were saved.`,
   scrubFound: (label: string, number: number) =>
-    `“${safe(label)}”: ${plural(number, 'file')} changed although nobody saved ${number === 1 ? 'it' : 'them'}.`,
+    `“${named(label)}”: ${plural(number, 'file')} changed although nobody saved ${number === 1 ? 'it' : 'them'}.`,
   scrubShow: 'Choose',
   remove: 'Remove…',
-  removeTitle: (label: string) => `Remove “${safe(label)}”?`,
+  removeTitle: (label: string) => `Remove “${named(label)}”?`,
   removeDetail:
     'It stops syncing on this device. All files stay where they are, here and on your other devices.',
   removeConfirm: 'Remove folder',
-  removed: (label: string) => `“${safe(label)}” no longer syncs here. Its files are still there.`,
-  offer: (device: string, label: string) => `${safe(device)} offers “${safe(label)}”`,
+  removed: (label: string) => `“${named(label)}” no longer syncs here. Its files are still there.`,
+  offer: (device: string, label: string) => `${named(device)} offers “${named(label)}”`,
   offerHolds: (files: number | null, bytes: number | null) =>
     files === null || bytes === null
       ? 'Its size is not known yet.'
       : `${plural(files, 'file')}, ${size(bytes)}`,
   accept: 'Accept…',
   decline: 'Decline',
-  acceptTitle: (label: string) => `Where should “${safe(label)}” go?`,
-  accepted: (label: string) => `“${safe(label)}” is on its way.`,
+  acceptTitle: (label: string) => `Where should “${named(label)}” go?`,
+  accepted: (label: string) => `“${named(label)}” is on its way.`,
   heldBack: (deletions: number, rewrites: number, device: string | null) => {
-    const from = device === null ? 'elsewhere' : safe(device);
+    const from = device === null ? 'elsewhere' : named(device);
     const parts = [
       deletions > 0 ? `delete ${plural(deletions, 'file')}` : '',
       rewrites > 0 ? `rewrite ${plural(rewrites, 'file')}` : '',
@@ -84,7 +84,7 @@ export const folders = {
   revertConfirm: 'Undo changes',
   name: 'Name',
   direction: 'Direction',
-  shareTitle: (label: string) => `Who has “${safe(label)}”?`,
+  shareTitle: (label: string) => `Who has “${named(label)}”?`,
   shareNobody: 'Pair a device first; then you can share folders with it.',
   where: 'Where',
   whereHint: 'A folder on this device; it is made if it does not exist.',
@@ -100,14 +100,14 @@ export const folders = {
     `${atLeast ? 'More than ' : ''}${plural(files, 'file')}, ${size(bytes)} will sync`,
   previewLeftOut: (files: number, bytes: number) => `${count(files)} left out, ${size(bytes)}`,
   previewNew: 'The folder does not exist yet and will be made.',
-  added: (label: string) => `“${safe(label)}” was added.`,
+  added: (label: string) => `“${named(label)}” was added.`,
   warnings: {
     'home-directory':
       'This is your whole home folder. Settings and caches in it differ between devices; pick a folder inside it.',
     'system-directory': 'This belongs to the system. Syncing it can break this device.',
-    'inside-folder': (label: string) => `This is inside “${safe(label)}”, which syncs already.`,
-    'around-folder': (label: string) => `“${safe(label)}” inside of it syncs already.`,
-    'little-space': (device: string, bytes: number) => `${safe(device)} has only ${size(bytes)} free.`,
+    'inside-folder': (label: string) => `This is inside “${named(label)}”, which syncs already.`,
+    'around-folder': (label: string) => `“${named(label)}” inside of it syncs already.`,
+    'little-space': (device: string, bytes: number) => `${named(device)} has only ${size(bytes)} free.`,
     'not-writable': 'You may not write here, so nothing could arrive.',
   },
 };

@@ -1,4 +1,4 @@
-import { safe } from '../safe';
+import { named } from '../safe';
 
 export const history = {
   title: 'History',
@@ -12,15 +12,15 @@ export const history = {
   allFolders: 'All folders',
   reasons: {
     overwritten: (device: string | null) =>
-      `Replaced by ${device === null ? 'another device' : safe(device)}`,
-    deleted: (device: string | null) => `Deleted by ${device === null ? 'another device' : safe(device)}`,
+      `Replaced by ${device === null ? 'another device' : named(device)}`,
+    deleted: (device: string | null) => `Deleted by ${device === null ? 'another device' : named(device)}`,
     conflict: () => 'Not chosen in a conflict',
     reverted: () => 'Undone here',
   },
   putBack: 'Put back',
-  putBackName: (path: string) => `Put back ${safe(path)}`,
+  putBackName: (path: string) => `Put back ${named(path)}`,
   putCopy: 'Put back as a copy',
-  putCopyName: (path: string) => `Put a copy of ${safe(path)} beside it`,
-  done: (path: string) => `“${safe(path)}” is back.`,
+  putCopyName: (path: string) => `Put a copy of ${named(path)} beside it`,
+  done: (path: string) => `“${named(path)}” is back.`,
   copySuffix: (moment: string) => ` (from ${moment})`,
 };

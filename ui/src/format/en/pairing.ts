@@ -1,4 +1,4 @@
-import { safe } from '../safe';
+import { named } from '../safe';
 
 export const pairing = {
   title: 'Pair a device',
@@ -21,7 +21,7 @@ export const pairing = {
   nearbyReady: 'Shows a code: type it here',
   nearbyQuiet: 'A device on this network',
   nearbyQuietDetail: 'Choose “Show a code” on either of the two.',
-  withDevice: (name: string) => `Code that ${safe(name)} shows`,
+  withDevice: (name: string) => `Code that ${named(name)} shows`,
   other: 'Not on the same network?',
   linkIntro: 'Scan this with the other device, or send it the link.',
   qr: 'QR code of this device’s link',
@@ -32,13 +32,13 @@ export const pairing = {
   pasteHint: 'It must accept this device before anything is shared.',
   add: 'Add device',
   badLink: 'This is neither a link nor an ID of a driftless device.',
-  added: (name: string) => `“${safe(name)}” was added. It must accept this device too.`,
-  request: (name: string) => `${safe(name)} asks to pair with this device`,
+  added: (name: string) => `“${named(name)}” was added. It must accept this device too.`,
+  request: (name: string) => `${named(name)} asks to pair with this device`,
   requestDetail: 'Accept it only if you started this on your other device.',
   accept: 'Accept',
   refuse: 'Refuse',
-  paired: (name: string) => `Paired with ${safe(name)}`,
-  sharePick: (name: string) => `Which folders should ${safe(name)} have?`,
+  paired: (name: string) => `Paired with ${named(name)}`,
+  sharePick: (name: string) => `Which folders should ${named(name)} have?`,
   shareNone: 'You have no folders yet. What the other device shares will be offered to you.',
   finish: 'Share and finish',
   finishNone: 'Finish',

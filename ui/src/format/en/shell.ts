@@ -1,5 +1,5 @@
 import { count, estimate, plural } from '../number';
-import { safe } from '../safe';
+import { named, safe } from '../safe';
 
 export const shell = {
   app: 'driftless',
@@ -21,7 +21,7 @@ export const shell = {
   close: 'Close',
   done: 'Done',
   save: 'Save',
-  more: (name: string) => `More for ${safe(name)}`,
+  more: (name: string) => `More for ${named(name)}`,
   copied: 'Copied',
   dismiss: 'Dismiss',
   gone: 'driftless is not running in the background',
@@ -37,7 +37,7 @@ export const shell = {
   lidTell: 'Tell me when it is',
   lidWillTell: 'You will be told as soon as it is safe to close the lid.',
   lidApart: (labels: string[]) => {
-    const some = labels.slice(0, 3).map(safe).join(', ');
+    const some = labels.slice(0, 3).map(named).join(', ');
     const more = labels.length > 3 ? ` and ${labels.length - 3} more` : '';
     return `Not counted, because paused or on no other device: ${some}${more}`;
   },
