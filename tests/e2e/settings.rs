@@ -6,7 +6,9 @@ use std::time::{Duration, Instant};
 
 use serde_json::json;
 
-use crate::harness::{Device, Lan, SOON, Scratch, check, connected, settle, two_devices, until};
+use crate::harness::{
+    Device, Lan, SOON, Scratch, check, connected, content, neighbours, settle, two_devices, until,
+};
 
 const LIMIT: f64 = (4 << 20) as f64;
 const FILE: usize = 256 << 10;
@@ -48,6 +50,7 @@ fn measure(from: &Device, to: &Device, name: &str) -> f64 {
 
 fn is_near(rate: f64, limit: f64) {
     let share = rate / limit;
+    println!("{share:.3} of the limit");
     assert!((0.8..=1.2).contains(&share), "{share:.2} of the limit");
 }
 
@@ -84,6 +87,30 @@ fn limits_hold_at_once_in_their_hours_and_are_lifted_at_once() {
     assert!(took < Duration::from_secs(8), "{took:?} for what takes 12 s at the limit");
     bob.ok(&["settings", "set", "limit-hours", &hours(-120, 120)]);
     is_near(measure(&ada, &bob, "again"), LIMIT);
+}
+
+/// What a limit is for: a slow line, which nothing fills from behind it.
+#[test]
+fn a_receiving_limit_holds_on_the_wire() {
+    let Some(lan) = Lan::new(2) else { return };
+    let scratch = Scratch::new();
+    let (ada, mut bob) = neighbours(&scratch, &lan);
+    bob.ok(&["settings", "set", "receive-limit", "4 MiB"]);
+    bob.stop();
+    bob.start();
+    settle("notes", &[&ada, &bob]);
+    let before = lan.received_bytes(2);
+    fs::write(ada.path("notes").join("film"), content("film", 64 << 20)).unwrap();
+    let came = |bytes: u64| {
+        until(SOON, &format!("{bytes} bytes have come"), || {
+            let came = lan.received_bytes(2) - before;
+            check(came >= bytes, || format!("{came}")).map(|()| (came, Instant::now()))
+        })
+    };
+    // Past the second's worth that may come ahead, and before the file has come.
+    let (first, began) = came(6 << 20);
+    let (last, ended) = came(26 << 20);
+    is_near((last - first) as f64 / (ended - began).as_secs_f64(), LIMIT);
 }
 
 #[test]

@@ -178,8 +178,9 @@ impl Hub {
         let limits = self.settings().limits;
         let in_force = limits.hours.is_none_or(|hours| hours.contain(minute_of_day()));
         self.sending.set(limits.send_bytes_per_s.filter(|_| in_force));
-        self.receiving.set(limits.receive_bytes_per_s.filter(|_| in_force));
-        self.links.expect_rate(self.receiving.bytes_per_s());
+        if self.receiving.set(limits.receive_bytes_per_s.filter(|_| in_force)) {
+            self.net.expect_rate(self.receiving.bytes_per_s());
+        }
     }
 
     /// Tells the network who may connect, and where to look.
@@ -287,7 +288,6 @@ impl Hub {
     pub(crate) fn device_connected(&self, connection: &Connection) {
         let device = connection.device();
         let address = connection.remote_address();
-        connection.expect_rate(self.receiving.bytes_per_s());
         self.remember_address(device, address);
         self.is_trusted();
         let (name, address) = (self.name_of(&device), address.to_string());

@@ -74,13 +74,6 @@ impl Links {
         }
     }
 
-    /// Tells every connection how much of what comes is read.
-    pub(crate) fn expect_rate(&self, bytes_per_s: Option<u64>) {
-        for link in self.lock().values() {
-            link.connection.expect_rate(bytes_per_s);
-        }
-    }
-
     /// Closes the connection to a device that broke the rules.
     pub(crate) fn violation(&self, device: DeviceId) {
         if let Some(link) = self.get(device) {

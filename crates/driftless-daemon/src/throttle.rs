@@ -36,8 +36,8 @@ impl Limit {
 
 impl Throttle {
     /// Sets or lifts the limit, also for what waits already. Rates above 4 GiB/s
-    /// count as that, 0 as 1.
-    pub(crate) fn set(&self, bytes_per_s: Option<u64>) {
+    /// count as that, 0 as 1. Tells whether that is news.
+    pub(crate) fn set(&self, bytes_per_s: Option<u64>) -> bool {
         let wanted = bytes_per_s.map(|rate| {
             NonZeroU32::new(u32::try_from(rate).unwrap_or(u32::MAX)).unwrap_or(NonZeroU32::MIN)
         });
@@ -47,7 +47,7 @@ impl Throttle {
                 *limit = wanted.map(Limit::new);
             }
             differs
-        });
+        })
     }
 
     /// The limit, if there is one.

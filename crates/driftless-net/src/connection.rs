@@ -295,9 +295,9 @@ impl Connection {
         .await
     }
 
-    /// Expects that no more than `bytes_per_s` of answers are read, over all
-    /// requests; `None` is no limit. The other device is let ahead by about a second.
-    pub fn expect_rate(&self, bytes_per_s: Option<u64>) {
+    /// Lets the other device ahead of what is read here by no more than a second
+    /// once it has used up what it was granted before.
+    pub(crate) fn expect_rate(&self, bytes_per_s: Option<u64>) {
         self.0.link.set_receive_window(transport::window(bytes_per_s));
     }
 

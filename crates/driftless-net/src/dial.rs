@@ -275,7 +275,7 @@ async fn connect(
     };
     let tls = shared.tls.client(callee).map_err(|error| setup(&error))?;
     let mut config = quinn::ClientConfig::new(tls);
-    config.transport_config(Arc::clone(&shared.transport));
+    config.transport_config(shared.transport());
     let connecting =
         endpoint.connect_with(config, address, &name).map_err(|error| setup(&error))?;
     Ok(timeout(HANDSHAKE_DEADLINE, connecting).await.map_err(|_| DialError::TimedOut)??)

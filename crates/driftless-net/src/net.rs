@@ -135,7 +135,8 @@ pub(crate) struct Shared {
     pub(crate) lobby: Arc<Lobby>,
     pub(crate) neighbourhood: Neighbourhood,
     pub(crate) tls: Tls,
-    pub(crate) transport: Arc<TransportConfig>,
+    /// For connections to come.
+    transport: Mutex<Arc<TransportConfig>>,
     pub(crate) dial_permits: Semaphore,
     pub(crate) events: mpsc::Sender<NetEvent>,
     endpoints: Vec<Endpoint>,
@@ -165,7 +166,7 @@ impl Net {
         let device_name = pairing::clean_name(&config.device_name);
         let tls = Tls::new(identity, &device_name, registry.clone(), desk.clone(), lobby.clone())
             .map_err(tls_failed)?;
-        let transport = transport::config();
+        let transport = transport::config(None);
         let server = server_config(&tls, &transport)?;
         let endpoints = listen(&config.listen, &server)?;
         let (events, receiver) = mpsc::channel(EVENT_QUEUE);
@@ -178,7 +179,7 @@ impl Net {
             lobby,
             neighbourhood: Neighbourhood::default(),
             tls,
-            transport,
+            transport: Mutex::new(transport),
             dial_permits: Semaphore::new(MAX_DIALS),
             events,
             endpoints,
@@ -239,6 +240,17 @@ impl Net {
     /// Begins to announce this device by mDNS and to look for others, or ends both.
     pub fn set_discovery(&self, wanted: bool) {
         self.0.0.neighbourhood.set_wanted(wanted);
+    }
+
+    /// Expects that no more than `bytes_per_s` of all answers are read, so that
+    /// devices are let ahead by about a second of it; `None` is no limit. A
+    /// connection that lives may first use up what it was granted, 32 MiB at most.
+    pub fn expect_rate(&self, bytes_per_s: Option<u64>) {
+        let shared = &self.0.0;
+        *lock(&shared.transport) = transport::config(bytes_per_s);
+        for connection in shared.registry.connections() {
+            connection.expect_rate(bytes_per_s);
+        }
     }
 
     /// Says whether devices that know this one's ID may ask to be let in, and
@@ -342,6 +354,10 @@ impl Shared {
         let _ = self.events.send(event).await;
     }
 
+    pub(crate) fn transport(&self) -> Arc<TransportConfig> {
+        Arc::clone(&lock(&self.transport))
+    }
+
     pub(crate) fn device_name(&self) -> String {
         lock(&self.device_name).clone()
     }
@@ -436,6 +452,7 @@ fn admit(shared: &Arc<Shared>, incoming: Incoming) {
         return;
     }
     let mut server = shared.server.clone();
+    server.transport_config(shared.transport());
     match shared.tls.server(transport::canonical(incoming.remote_address())) {
         Ok(crypto) => server.crypto = crypto,
         Err(error) => {

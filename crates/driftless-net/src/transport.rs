@@ -24,14 +24,14 @@ const MAX_CHANNEL_STREAMS: u32 = 4;
 /// Room for a few one-byte probes; their content is never read.
 const PROBE_BUFFER_BYTES: usize = 1024;
 
-/// The settings that every connection shares.
-pub(crate) fn config() -> Arc<TransportConfig> {
+/// The settings of a new connection of which no more than `bytes_per_s` are read.
+pub(crate) fn config(bytes_per_s: Option<u64>) -> Arc<TransportConfig> {
     let mut transport = TransportConfig::default();
     transport
         .max_concurrent_bidi_streams(VarInt::from_u32(MAX_REQUEST_STREAMS))
         .max_concurrent_uni_streams(VarInt::from_u32(MAX_CHANNEL_STREAMS))
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES))
-        .receive_window(VarInt::from_u32(CONNECTION_WINDOW_BYTES))
+        .receive_window(window(bytes_per_s))
         .send_window(u64::from(CONNECTION_WINDOW_BYTES))
         .keep_alive_interval(Some(KEEP_ALIVE))
         .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(IDLE_TIMEOUT_MS))))
