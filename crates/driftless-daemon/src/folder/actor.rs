@@ -303,7 +303,9 @@ impl Actor {
             match input {
                 Input::ScanStarted { full: true } => open.durability = Durability::default(),
                 Input::Scanned(batch) => {
-                    if !open.durability.keep_names(&open.root, open.engine.index(), batch) {
+                    let index = open.engine.index();
+                    let kept = open.durability.keep_names(&open.root, index, batch);
+                    if !kept {
                         self.rescan_at_ms = self.rescan_at_ms.min(now_ms() + RESYNC_MS);
                     }
                 }
