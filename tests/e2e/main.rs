@@ -26,6 +26,7 @@ mod folding;
 mod harness;
 mod hostile;
 mod latency;
+mod leaving;
 mod modes;
 mod oddities;
 mod pairing;

@@ -270,6 +270,9 @@ pub(crate) enum Folder {
     Remove {
         #[arg(value_name = "F")]
         folder: String,
+        /// Remove its history, too: the directory `.driftless` in it. Needs its conflicts to be settled.
+        #[arg(long)]
+        forget_history: bool,
     },
     /// Let a large change from elsewhere through that was held back.
     Confirm {
@@ -465,6 +468,7 @@ mod tests {
             "folder resume F",
             "folder rescan F",
             "folder remove F",
+            "folder remove F --forget-history",
             "folder confirm F",
             "folder override F",
             "folder changes F",

@@ -88,7 +88,7 @@ async fn answer(
         Request::FolderPause(q) => Reply::to(&q, folders::pause(hub, &q.folder, true).await?),
         Request::FolderResume(q) => Reply::to(&q, folders::pause(hub, &q.folder, false).await?),
         Request::FolderRescan(q) => Reply::to(&q, folders::rescan(hub, &q.folder).await?),
-        Request::FolderRemove(q) => Reply::to(&q, folders::remove(hub, &q.folder).await?),
+        Request::FolderRemove(q) => Reply::to(&q, folders::remove(hub, &q).await?),
         Request::FolderConfirm(q) => Reply::to(&q, folders::confirm(hub, &q.folder).await?),
         Request::FolderOverride(q) => Reply::to(&q, folders::override_others(hub, &q).await?),
         Request::FolderChanges(q) => Reply::to(&q, folders::changes(hub, &q.folder).await?),

@@ -10,7 +10,7 @@
 //!   following symlinks or crossing mounts ([`Root`]).
 //! - No byte of a person's is thrown away: what a change displaces is renamed
 //!   into [`history`] or [`heads`], on the same file system. Only [`history::expire`]
-//!   deletes, and a cleared staging area deletes what is proved to be driftless's own.
+//!   deletes, and [`forget`] when a person says so, and a cleared staging area deletes what is proved to be driftless's own.
 //! - Nothing temporary is ever named outside the private directory.
 //!
 //! Linux is what this crate is written for: it needs `openat2` (or falls back
@@ -21,6 +21,7 @@ pub mod apply;
 mod beneath;
 mod durable;
 mod folding;
+pub mod forget;
 #[doc(hidden)]
 pub mod fuzzing;
 pub mod hash;

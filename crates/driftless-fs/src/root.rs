@@ -19,7 +19,7 @@ use rustix::io::Errno;
 use crate::beneath::{DIRECTORY, FILE, lstat, open_beneath};
 use crate::stat::stat_of;
 
-const MARKER: &str = "folder";
+pub(crate) const MARKER: &str = "folder";
 const MARKER_NEW: &str = "folder.new";
 const MARKER_MAX_BYTES: usize = 4096;
 const PRIVATE_MODE: Mode = Mode::RWXU;
@@ -283,6 +283,13 @@ impl Root {
 
 fn open_root(path: &Path) -> Result<OwnedFd, RootError> {
     Ok(rustix::fs::openat(CWD, path, DIRECTORY | OFlags::CLOEXEC, Mode::empty())?)
+}
+
+/// Opens the directory at `path` if its marker is of `folder`, whichever copy.
+pub(crate) fn open_marked(path: &Path, folder: &FolderId) -> Result<OwnedFd, RootError> {
+    let fd = open_root(path)?;
+    let found = read_marker_in(&fd)?.ok_or(RootError::MarkerMissing)?.folder;
+    if found == *folder { Ok(fd) } else { Err(RootError::WrongFolder { found }) }
 }
 
 fn make_dir(parent: impl AsFd, name: &str) -> Result<(), RootError> {

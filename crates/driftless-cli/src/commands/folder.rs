@@ -51,8 +51,9 @@ pub(super) async fn run(session: &Session, command: Folder) -> Result<(), Failur
         Folder::Rescan { folder } => {
             quietly(session, FolderRescan { folder: folder_word(&folder)? }).await
         }
-        Folder::Remove { folder } => {
-            quietly(session, FolderRemove { folder: folder_word(&folder)? }).await
+        Folder::Remove { folder, forget_history } => {
+            let folder = folder_word(&folder)?;
+            quietly(session, FolderRemove { folder, forget_history }).await
         }
         Folder::Confirm { folder } => {
             let confirmed = session.call(FolderConfirm { folder: folder_word(&folder)? }).await?;

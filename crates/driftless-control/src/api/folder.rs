@@ -164,6 +164,11 @@ pub struct FolderRescan {
 pub struct FolderRemove {
     /// Which one.
     pub folder: String,
+    /// Whether to remove the folder's history, too, with all else that lies in `.driftless`. Refused while open
+    /// conflicts keep contents there.
+    #[serde(default, skip_serializing_if = "std::ops::Not::not")]
+    #[ts(as = "Option<bool>", optional)]
+    pub forget_history: bool,
 }
 
 /// Says yes to the mass change that a folder holds back.

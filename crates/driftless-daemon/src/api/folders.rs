@@ -6,13 +6,14 @@ use std::time::Duration;
 
 use driftless_control::api::{
     ChangeAction, Confirmed, Done, FolderAccept, FolderAdd, FolderDecline, FolderKeep,
-    FolderOverride, FolderRevert, FolderShare, FolderUnshare, FolderView, LocalChange, OfferView,
-    Reverted, Scrubbed,
+    FolderOverride, FolderRemove, FolderRevert, FolderShare, FolderUnshare, FolderView,
+    LocalChange, OfferView, Reverted, Scrubbed,
 };
 use driftless_control::{ApiError, ErrorCode};
 use driftless_core::index::Flag;
 use driftless_core::{DeviceId, Entry, FolderId, Index, RelPath};
 use driftless_engine::Input;
+use driftless_fs::forget::{self, ForgetError};
 use tokio::time::timeout;
 
 use super::failure::{because, failed, not_found, refused};
@@ -21,6 +22,7 @@ use crate::config::{FolderConfig, FolderMode, provision, sanitize_name};
 use crate::folder::scrub::{self, Pace};
 use crate::folder::{Message, Phase};
 use crate::hub::Hub;
+use crate::trouble::with_causes;
 use crate::views;
 
 /// How long a new folder may take to open before that is left to itself.
@@ -159,12 +161,42 @@ pub(super) async fn rescan(hub: &Hub, query: &str) -> Outcome<Done> {
 }
 
 /// Forgets a folder. All that lies in its directory stays, history included.
-pub(super) async fn remove(hub: &Arc<Hub>, query: &str) -> Outcome<Done> {
-    let id = find_folder(hub, query)?.id;
-    let folder = id.clone();
-    edit(hub, move |config| Ok(config.remove_folder(&folder)?)).await?;
+pub(super) async fn remove(hub: &Arc<Hub>, request: &FolderRemove) -> Outcome<Done> {
+    let folder = find_folder(hub, &request.folder)?;
+    let (id, path) = (folder.id.clone(), folder.path.clone());
+    if request.forget_history {
+        // An open folder has taken out of staging what a crash may have left there.
+        ask(hub, &folder, |_| Ok(())).await?;
+        let (id, path) = (id.clone(), path.clone());
+        blocking(move || {
+            forget::may_forget(&path, &id).map_err(|error| unforgotten(&folder, &error))
+        })
+        .await?;
+    }
+    let removed = id.clone();
+    edit(hub, move |config| Ok(config.remove_folder(&removed)?)).await?;
     remove_database(hub, &id).await?;
+    if request.forget_history {
+        let what = format!("the folder is removed, but {}/.driftless is left", path.display());
+        blocking(move || forget::forget(&path, &id).map_err(|error| because(&what, &error)))
+            .await?;
+    }
     Ok(Done {})
+}
+
+/// Why a folder is not removed together with its history.
+fn unforgotten(folder: &FolderConfig, error: &ForgetError) -> ApiError {
+    let label = &folder.label;
+    let message = format!("the history of {label} cannot be removed: {}", with_causes(error));
+    let hint = match error {
+        ForgetError::HeadsHeld { .. } => {
+            format!("settle what `driftless conflict list {label}` lists")
+        }
+        ForgetError::Root(_) | ForgetError::Io(_) => {
+            "remove the folder without its history".to_owned()
+        }
+    };
+    refused(message).with_hint(hint)
 }
 
 /// Deletes the index of a folder that is closed, and what SQLite keeps next to it.

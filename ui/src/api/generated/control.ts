@@ -538,7 +538,12 @@ export type FolderRemove = {
 /**
  * Which one.
  */
-folder: string, };
+folder: string,
+/**
+ * Whether to remove the folder's history, too, with all else that lies in `.driftless`. Refused while open
+ * conflicts keep contents there.
+ */
+forget_history?: boolean, };
 
 export type FolderRescan = {
 /**
