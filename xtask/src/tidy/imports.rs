@@ -12,12 +12,13 @@ use super::Breach;
 use crate::cargo;
 
 /// Each crate with the crates of the workspace that it may import.
-const WALLS: [(&str, &[&str]); 12] = [
+const WALLS: [(&str, &[&str]); 13] = [
     ("driftless-core", &[]),
     ("driftless-proto", &["driftless-core"]),
     ("driftless-engine", &["driftless-core", "driftless-proto"]),
     ("driftless-store", &["driftless-core"]),
     ("driftless-fs", &["driftless-core"]),
+    ("driftless-merge", &[]),
     ("driftless-net", &["driftless-core"]),
     ("driftless-control", &[]),
     (
