@@ -6,10 +6,13 @@
 //! not decide what to do about a database that is damaged or someone else's:
 //! the caller stops, or has it set aside with [`quarantine`] and begins anew.
 //!
+//! [`ActivityDb`] is apart from all that: what happened, for people to read.
+//!
 //! One process, one connection, one thread at a time: the database is locked
 //! exclusively for as long as it is open. A commit is on disk when it returns
 //! (`synchronous=FULL`).
 
+mod activity;
 mod codec;
 mod error;
 #[doc(hidden)]
@@ -23,6 +26,7 @@ mod place;
 mod schema;
 mod state;
 
+pub use activity::{ActivityDb, Decision, Happened};
 pub use error::{IndexError, OpenError};
 pub use index::{MAX_META_KEY_BYTES, MAX_META_VALUE_BYTES, SqliteIndex};
 pub use open::{OpenMode, Opened, Owner};
