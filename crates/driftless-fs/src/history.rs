@@ -23,8 +23,10 @@ use crate::staging::{LocalPlace, LocalSource, StageError, StagedFile};
 use crate::stat::{kind_of, stat_of};
 
 pub mod name;
+mod search;
 
 pub use name::{Label, VersionReason};
+pub use search::{Found, Query, Standing, search};
 
 /// Of all versions, an [`expire`] run takes at most one in so many for its age.
 const AGE_SHARE: usize = 10;
