@@ -11,6 +11,7 @@
 
 #![expect(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
 
+mod activity;
 mod asking;
 mod beginning;
 mod brakes;
@@ -35,4 +36,5 @@ mod scrub;
 mod settings;
 mod stress;
 mod syscalls;
+mod undo;
 mod volume;

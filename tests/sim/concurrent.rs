@@ -236,6 +236,84 @@ fn a_choice_of_something_new_outlives_a_crash() {
     assert_eq!(outcome(&mut world), "a.txt=merged");
 }
 
+/// A conflict that was decided: how it looked before, what `a.txt` came to hold
+/// then, and its sides, of which the first was shown.
+fn decided(by: usize, choice: Choice) -> (World, String, String, [&'static str; 2]) {
+    let mut world = conflict();
+    let before = world.shows(0);
+    let sides = match before.as_str() {
+        "a.txt=one | also another" => ["one", "another"],
+        "a.txt=another | also one" => ["another", "one"],
+        _ => panic!("{before}"),
+    };
+    world.resolve(by, "a.txt", choice);
+    let after = outcome(&mut world);
+    let kept = after.split("; ").find_map(|shown| shown.strip_prefix("a.txt="));
+    let kept = kept.unwrap_or_else(|| panic!("{after}")).to_owned();
+    (world, before, kept, sides)
+}
+
+/// However and wherever it was decided, and whoever takes that back.
+#[test]
+fn a_decision_that_is_taken_back_leaves_the_conflict_as_it_was() {
+    for (by, back) in [(0, 0), (0, 1), (1, 0), (1, 1)] {
+        for choice in [World::made_by(0), World::made_by(1), Choice::Both] {
+            let (mut world, before, kept, sides) = decided(by, choice.clone());
+            let shown = world.shows(0);
+            let names = shown.split("; ").filter_map(|shown| Some(shown.split_once('=')?.0));
+            let beside: Vec<_> = names.filter(|name| *name != "a.txt").collect();
+            world.reopen(back, "a.txt", &kept, &sides, &beside);
+            assert_eq!(outcome(&mut world), before, "{choice:?} by {by}, taken back by {back}");
+            let other = world.least_shown(1 - back, "a.txt").expect("a conflict has versions");
+            world.resolve(1 - back, "a.txt", other);
+            assert_eq!(outcome(&mut world), format!("a.txt={}", sides[1]), "decided again");
+        }
+    }
+}
+
+#[test]
+fn a_decision_is_taken_back_on_two_devices_at_once_and_beside_an_edit() {
+    let (mut world, before, kept, sides) = decided(0, World::made_by(0));
+    world.part();
+    for device in 0..2 {
+        world.reopen(device, "a.txt", &kept, &sides, &[]);
+    }
+    world.wait(100);
+    world.connect_all();
+    assert_eq!(outcome(&mut world), before);
+
+    let (mut world, _, kept, sides) = decided(0, World::made_by(0));
+    world.part();
+    world.reopen(0, "a.txt", &kept, &sides, &[]);
+    world.write(1, "a.txt", "edited meanwhile");
+    world.wait(100);
+    world.connect_all();
+    let all = outcome(&mut world);
+    assert!(["one", "another", "edited meanwhile"].iter().all(|text| all.contains(text)), "{all}");
+
+    // What was changed since is not taken back.
+    let (mut world, _, kept, sides) = decided(1, World::made_by(1));
+    world.write(0, "a.txt", "edited since");
+    assert_eq!(outcome(&mut world), "a.txt=edited since");
+    world.reopen(1, "a.txt", &kept, &sides, &[]);
+    assert_eq!(outcome(&mut world), "a.txt=edited since");
+}
+
+/// The versions that are brought back are in the store of heads before that is written down.
+#[test]
+fn a_decision_that_is_taken_back_outlives_a_crash() {
+    for ms in [0, 1, 2, 3, 5, 8, 20] {
+        for choice in [World::made_by(0), World::made_by(1)] {
+            let (mut world, before, kept, sides) = decided(1, choice);
+            world.reopen(0, "a.txt", &kept, &sides, &[]);
+            world.wait(ms);
+            world.cut_power(0);
+            let after = outcome(&mut world);
+            assert!(after == before || after == format!("a.txt={kept}"), "{after} after {ms} ms");
+        }
+    }
+}
+
 /// What it keeps is nowhere else once a choice has superseded it.
 #[test]
 fn a_choice_waits_for_what_it_keeps_to_be_here() {

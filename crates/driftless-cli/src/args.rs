@@ -85,6 +85,21 @@ pub(crate) enum Command {
     /// See and put back what sync or a resolution displaced.
     #[command(subcommand)]
     History(History),
+    /// List what happened lately, newest first; what a device did to many files is one line.
+    Activity {
+        /// Only what happened in this folder.
+        #[arg(value_name = "F")]
+        folder: Option<String>,
+        /// At most so many lines.
+        #[arg(long, short, value_name = "N", default_value_t = 50, value_parser = clap::value_parser!(u32).range(1..))]
+        number: u32,
+    },
+    /// List what is being sent and received just now.
+    Transfers {
+        /// Only those of this folder.
+        #[arg(value_name = "F")]
+        folder: Option<String>,
+    },
     /// Print what happens as JSON lines.
     Events {
         /// Only what happened after this event's cursor.
@@ -383,12 +398,17 @@ pub(crate) enum Conflict {
     Resolve {
         #[arg(value_name = "ID")]
         id: String,
-        /// Keep the version of this device, or `both`.
-        #[arg(long, value_name = "D|both", group = "choice")]
+        /// Keep the version of this device, or the one of this name, or `both`.
+        #[arg(long, value_name = "D|VERSION|both", group = "choice")]
         keep: Option<String>,
         /// Keep the content of this file.
         #[arg(long, value_name = "FILE", group = "choice")]
         with: Option<PathBuf>,
+    },
+    /// Take back how conflicts were decided, here or elsewhere: each is open again, on every device.
+    Undo {
+        #[arg(value_name = "ID", required = true)]
+        ids: Vec<String>,
     },
 }
 
@@ -401,6 +421,21 @@ pub(crate) enum History {
         /// Only this path below the folder, and what is in it.
         #[arg(value_name = "PATH")]
         path: Option<String>,
+    },
+    /// Find versions in all folders by a part of their path, newest first.
+    Search {
+        /// A part of the path, in whatever case.
+        #[arg(value_name = "TEXT")]
+        text: String,
+        /// Only in this folder.
+        #[arg(long, value_name = "F")]
+        folder: Option<String>,
+        /// Only what this device displaced.
+        #[arg(long, value_name = "D")]
+        device: Option<String>,
+        /// At most so many.
+        #[arg(long, short, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
+        number: u32,
     },
     /// Put a version back; what it replaces goes to history in turn.
     Restore {
@@ -486,9 +521,17 @@ mod tests {
             "conflict show 1",
             "conflict resolve 1 --keep both",
             "conflict resolve 1 --with f",
+            "conflict undo 1",
+            "conflict undo 1 2",
             "history list F",
             "history list F p",
             "history restore F p --version V --to q",
+            "history search text",
+            "history search text --folder F --device D --number 5",
+            "activity",
+            "activity F --number 5",
+            "transfers",
+            "transfers F",
             "events",
             "events --since 1-2 --follow",
             "settings",
@@ -517,7 +560,7 @@ mod tests {
             ("folder eat", "unrecognized subcommand 'eat'; see `driftless folder --help`"),
             (
                 "conflict resolve 1",
-                "the following required arguments were not provided: <--keep <D|both>|--with <FILE>>; see `driftless conflict resolve --help`",
+                "the following required arguments were not provided: <--keep <D|VERSION|both>|--with <FILE>>; see `driftless conflict resolve --help`",
             ),
             (
                 "wait --copies 0",

@@ -1,5 +1,6 @@
 //! One function for each command; this file only tells them apart.
 
+mod activity;
 mod conflict;
 mod daemon;
 mod device;
@@ -47,6 +48,8 @@ fn ask(session: &Session, command: Command) -> Result<(), Failure> {
             Command::Wait(wait) => watch::wait(session, wait).await,
             Command::Conflict(command) => conflict::run(session, command).await,
             Command::History(command) => history::run(session, command).await,
+            Command::Activity { folder, number } => activity::list(session, folder, number).await,
+            Command::Transfers { folder } => activity::transfers(session, folder).await,
             Command::Events { since, follow } => watch::events(session, since, follow).await,
             Command::Id { link, qr } => link::id(session, link, qr).await,
             Command::Settings { change } => settings::run(session, change).await,

@@ -5,6 +5,7 @@
 //! a unique ID prefix; `folder` parameters take an ID, a label or a path. Parameters refuse unknown fields, so
 //! that a misspelt option is an error and not a silent default; replies may gain fields at any time.
 
+mod activity;
 mod conflict;
 mod device;
 mod error;
@@ -14,9 +15,10 @@ mod history;
 mod settings;
 mod status;
 
+pub use activity::{Activity, ActivityList, ActivityPage, Direction, Transfer, TransferList};
 pub use conflict::{
-    Conflict, ConflictHead, ConflictList, ConflictPage, ConflictResolve, ConflictShow, EntryKind,
-    Resolution, Resolved,
+    Conflict, ConflictHead, ConflictList, ConflictPage, ConflictResolve, ConflictShow,
+    ConflictUndo, EntryKind, Resolution, Resolved, Undone,
 };
 pub use device::{
     DeviceAdd, DeviceList, DevicePause, DeviceRekey, DeviceRemove, DeviceRename, DeviceResume,
@@ -34,7 +36,8 @@ pub use folder::{
     FolderUnshare, FolderView, LocalChange, OfferView, Reverted, Scrubbed,
 };
 pub use history::{
-    HistoryEntry, HistoryList, HistoryPage, HistoryReason, HistoryRestore, Restored,
+    FoundVersion, HistoryEntry, HistoryFound, HistoryList, HistoryPage, HistoryReason,
+    HistoryRestore, HistorySearch, Restored,
 };
 pub use settings::{HistorySettings, LimitHours, Settings, SettingsGet, SettingsSet};
 pub use status::{

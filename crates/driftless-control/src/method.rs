@@ -123,8 +123,12 @@ methods! {
     "conflict.list": ConflictList => api::ConflictPage,
     "conflict.show": ConflictShow => api::Conflict,
     "conflict.resolve": ConflictResolve => api::Resolved,
+    "conflict.undo": ConflictUndo => api::Undone,
     "history.list": HistoryList => api::HistoryPage,
+    "history.search": HistorySearch => api::HistoryFound,
     "history.restore": HistoryRestore => api::Restored,
     "settings.get": SettingsGet => api::Settings,
     "settings.set": SettingsSet => api::Settings,
+    "transfer.list": TransferList => Vec<api::Transfer>,
+    "activity.list": ActivityList => api::ActivityPage,
 }

@@ -122,6 +122,23 @@ pub fn mode_of(stat: &Stat) -> u16 {
     (stat.mode as u16) & MODE_MASK
 }
 
+/// How a settled conflict is opened again ([`Writer::reopen`]).
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reopening {
+    /// The versions that are not shown.
+    pub losers: Vec<FileRecord>,
+    shown: Content,
+    seen: VersionVector,
+    author: Author,
+}
+
+impl Reopening {
+    /// The version that is shown, counted by `writer` after the losers.
+    pub fn shown(self, writer: &Writer) -> Option<FileRecord> {
+        writer.record(&self.seen, self.author, self.shown, None, None)
+    }
+}
+
 /// Who writes, and when their clock says so.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
 pub struct Writer {
@@ -185,6 +202,36 @@ impl Writer {
             seen = seen.joined(&head.record.version);
         }
         self.record(&seen, self.author, content, None, None)
+    }
+
+    /// The records that bring `sides` back as heads next to each other: each
+    /// supersedes all that is known of the path, and none of the others. They
+    /// are to be stored in two steps, so that the first side is the one that is
+    /// shown where kinds do not decide: `losers` now, which counts all but the
+    /// first, and `shown` once those have their sequence.
+    ///
+    /// `None` where there are more sides than names to count them under, or the
+    /// counters are used up.
+    pub fn reopen(&self, entry: &Entry, sides: &[Content]) -> Option<Reopening> {
+        let mut seen =
+            entry.disk.as_ref().map(|disk| disk.record.version.clone()).unwrap_or_default();
+        for head in entry.heads.iter() {
+            seen = seen.joined(&head.record.version);
+        }
+        let is_free = |author: &Author| seen.get(*author) <= self.last_sequence.0;
+        let mut names: Vec<Author> = self.author.branches().filter(is_free).collect();
+        // What was counted least so far grows the most, and the heaviest is shown.
+        names.sort_by_key(|author| seen.get(*author));
+        let (first, rest) = sides.split_first()?;
+        if names.len() < sides.len() || seen.bumped(names[0], self.last_sequence.0 + 1).is_none() {
+            return None;
+        }
+        let mut losers = Vec::with_capacity(rest.len());
+        for (content, author) in rest.iter().zip(&names[1..]) {
+            seen.bumped(*author, self.last_sequence.0)?;
+            losers.push(self.record(&seen, *author, content.clone(), None, None)?);
+        }
+        Some(Reopening { losers, shown: first.clone(), seen, author: names[0] })
     }
 
     /// The name to count under so that an edit of what `seen` has seen does not

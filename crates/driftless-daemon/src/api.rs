@@ -6,6 +6,7 @@
 //! the engine's to decide: handlers ask it, hand it inputs, or change the
 //! configuration and have the hub bring everything in line with it.
 
+mod activity;
 mod conflicts;
 mod devices;
 mod doctor;
@@ -16,8 +17,10 @@ mod history;
 mod pairing;
 mod resolve;
 mod restore;
+mod search;
 mod settings;
 mod status;
+mod undo;
 mod wait;
 
 use std::sync::Arc;
@@ -98,6 +101,10 @@ async fn answer(
         Request::ConflictList(q) => Reply::to(&q, conflicts::list(hub, &q).await?),
         Request::ConflictShow(q) => Reply::to(&q, conflicts::show(hub, &q.id).await?),
         Request::ConflictResolve(q) => Reply::to(&q, resolve::resolve(hub, &q).await?),
+        Request::ConflictUndo(q) => Reply::to(&q, undo::undo(hub, &q).await?),
+        Request::HistorySearch(q) => Reply::to(&q, search::search(hub, &q).await?),
+        Request::TransferList(q) => Reply::to(&q, activity::transfers(hub, &q)?),
+        Request::ActivityList(q) => Reply::to(&q, activity::list(hub, &q).await?),
         Request::HistoryList(q) => Reply::to(&q, history::list(hub, &q).await?),
         Request::HistoryRestore(q) => Reply::to(&q, restore::restore(hub, &q).await?),
         Request::SettingsGet(q) => Reply::to(&q, settings::get(hub)),

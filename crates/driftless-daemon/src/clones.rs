@@ -115,12 +115,12 @@ impl Hub {
 
     fn opened(&self, problem: Problem) {
         tracing::warn!(problem = problem.message, "two computers use one identity");
-        self.events.publish(now_ms(), EventBody::ProblemOpened { folder: None, problem });
+        self.tell(EventBody::ProblemOpened { folder: None, problem });
     }
 
     fn cleared(&self, code: &str) {
         let (path, code) = (String::new(), code.to_owned());
-        self.events.publish(now_ms(), EventBody::ProblemCleared { folder: None, path, code });
+        self.tell(EventBody::ProblemCleared { folder: None, path, code });
     }
 }
 

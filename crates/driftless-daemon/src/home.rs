@@ -151,6 +151,11 @@ impl Home {
         self.path.join("state.json")
     }
 
+    /// What happened, for people; losing it loses nothing else.
+    pub fn activity_file(&self) -> PathBuf {
+        self.path.join("activity.db")
+    }
+
     /// The socket that front ends speak to.
     pub fn control_socket(&self) -> PathBuf {
         self.path.join("control.sock")

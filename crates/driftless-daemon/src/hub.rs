@@ -9,10 +9,12 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use driftless_control::EventLog;
 use driftless_control::api::EventBody;
 use driftless_core::{DeviceId, FolderId};
+use driftless_engine::Event;
 use driftless_net::{AllowedDevice, CloseReason, Connection, Net, PairedDevice, PairingFailure};
 use driftless_proto::{FolderState, Hello};
 use tokio::sync::watch;
 
+use crate::activity::{Activity, Decided};
 use crate::api::Pairing;
 use crate::clock::{minute_of_day, now_ms};
 use crate::clones::Clones;
@@ -23,8 +25,8 @@ use crate::home::Home;
 use crate::links::Links;
 use crate::memory::Memory;
 use crate::throttle::Throttle;
-use crate::transfer::Conduct;
-use crate::views;
+use crate::transfer::{Conduct, Underway};
+use crate::views::{self, conflict_id};
 
 /// The most offers that are remembered.
 const MAX_OFFERS: usize = 256;
@@ -45,6 +47,10 @@ pub(crate) struct Hub {
     pub(crate) receiving: Throttle,
     /// Whom to ask for contents.
     pub(crate) conduct: Conduct,
+    /// What comes and goes at this moment.
+    pub(crate) underway: Arc<Underway>,
+    /// What happened, for people.
+    pub(crate) activity: Arc<Activity>,
     pub(crate) events: Arc<EventLog>,
     settings: watch::Sender<Arc<Settings>>,
     folders: Mutex<BTreeMap<FolderId, Folder>>,
@@ -86,6 +92,7 @@ impl Hub {
         may_discover: bool,
     ) -> std::io::Result<Arc<Self>> {
         let memory = Memory::load(&home.state_file());
+        let activity = Activity::start(home.activity_file())?;
         Ok(Arc::new(Self {
             home,
             device,
@@ -97,6 +104,8 @@ impl Hub {
             sending: Throttle::default(),
             receiving: Throttle::default(),
             conduct: Conduct::default(),
+            underway: Arc::default(),
+            activity,
             events,
             settings: watch::Sender::new(Arc::new(settings)),
             folders: Mutex::default(),
@@ -170,7 +179,7 @@ impl Hub {
         lock(&self.offers)
             .retain(|(id, _), _| !settings.folders.iter().any(|folder| folder.id == *id));
         self.folders_changed();
-        self.events.publish(now_ms(), EventBody::ConfigChanged);
+        self.tell(EventBody::ConfigChanged);
     }
 
     /// Holds contents to the limits that are in force at this time of the day.
@@ -205,8 +214,12 @@ impl Hub {
     /// Closes every folder.
     pub(crate) async fn close(&self) {
         let folders = std::mem::take(&mut *lock(&self.folders));
-        let _ = tokio::task::spawn_blocking(move || folders.into_values().for_each(Folder::close))
-            .await;
+        let activity = Arc::clone(&self.activity);
+        let closing = tokio::task::spawn_blocking(move || {
+            folders.into_values().for_each(Folder::close);
+            activity.close();
+        });
+        let _ = closing.await;
     }
 
     /// The running folder.
@@ -261,18 +274,26 @@ impl Hub {
         let mut shown = lock(&self.shown_states);
         if shown.get(id).is_none_or(|known| *known != (state, reason.clone())) {
             shown.insert(id.clone(), (state, reason.clone()));
-            self.events.publish(
-                now_ms(),
-                EventBody::FolderState { folder: id.to_string(), state, reason },
-            );
+            self.tell(EventBody::FolderState { folder: id.to_string(), state, reason });
         }
     }
 
     /// Publishes what happened in a folder.
-    pub(crate) fn folder_event(&self, id: &FolderId, event: driftless_engine::Event) {
-        if let Some(body) = views::event_of(id, event) {
-            self.events.publish(now_ms(), body);
+    pub(crate) fn folder_event(&self, id: &FolderId, event: Event) {
+        if let Event::ConflictResolved { path, settled: Some(settled) } = &event {
+            let decided = Decided::new(id.as_str(), path.as_str(), settled);
+            self.activity.decided(conflict_id(id, path), decided);
         }
+        if let Some(body) = views::event_of(id, event) {
+            self.tell(body);
+        }
+    }
+
+    /// Tells whoever listens, and remembers it.
+    pub(crate) fn tell(&self, body: EventBody) {
+        let now_ms = now_ms();
+        self.activity.record(now_ms, &body);
+        self.events.publish(now_ms, body);
     }
 
     /// What people call a device.
@@ -292,10 +313,7 @@ impl Hub {
         self.is_trusted();
         let (name, address) = (self.name_of(&device), address.to_string());
         tracing::info!(device = %device.short(), name, address, "connected");
-        self.events.publish(
-            now_ms(),
-            EventBody::DeviceConnected { device: device.to_string(), name, address },
-        );
+        self.tell(EventBody::DeviceConnected { device: device.to_string(), name, address });
     }
 
     pub(crate) fn device_disconnected(&self, device: DeviceId, reason: CloseReason) {
@@ -303,7 +321,7 @@ impl Hub {
         let name = self.name_of(&device);
         tracing::info!(device = %device.short(), name, %reason, "disconnected");
         let (device, reason) = (device.to_string(), Some(reason.to_string()));
-        self.events.publish(now_ms(), EventBody::DeviceDisconnected { device, name, reason });
+        self.tell(EventBody::DeviceDisconnected { device, name, reason });
     }
 
     /// The device has said what it is called; used until a person names it.
@@ -362,7 +380,7 @@ impl Hub {
                 let offer = Offer { label: state.label.clone(), offered_at_ms: now_ms() };
                 let view = views::offer_of(self, id, device, &offer);
                 place.insert(offer);
-                self.events.publish(now_ms(), EventBody::Offer { offer: view });
+                self.tell(EventBody::Offer { offer: view });
             }
         }
     }
@@ -418,7 +436,7 @@ impl Hub {
         })?;
         self.reload().await.map_err(crate::config::EditError::from)?;
         let (device, name) = (paired.device.to_string(), self.name_of(&paired.device));
-        self.events.publish(now_ms(), EventBody::Paired { device, name });
+        self.tell(EventBody::Paired { device, name });
         Ok(())
     }
 

@@ -5,6 +5,7 @@
 //! `hashing` reads files, `api` answers the control socket, and `hub` is what
 //! they share. Decisions are made elsewhere; this crate carries them out.
 
+mod activity;
 mod api;
 mod asking;
 mod clock;

@@ -6,9 +6,11 @@
 //! asking tells nothing.
 
 use std::sync::Arc;
+use std::time::Instant;
 
 use bytes::Bytes;
-use driftless_core::{BlockList, Content, ContentId, Index, RelPath};
+use driftless_control::api::Direction;
+use driftless_core::{BlockList, Content, ContentId, DeviceId, Index, RelPath};
 use driftless_engine::LocalSource;
 use driftless_fs::{BlockReader, Root, Source};
 use driftless_net::{Connection, Request};
@@ -20,6 +22,7 @@ use tokio::task::JoinSet;
 
 use crate::folder::Shared;
 use crate::hub::Hub;
+use crate::transfer::Load;
 
 /// The one refusal: no such folder, path or content for this device.
 pub(crate) const REFUSED: u32 = 1;
@@ -71,7 +74,7 @@ pub(crate) async fn requests(hub: Arc<Hub>, connection: Connection) {
                 }
                 RequestBody::Blocks(files) => {
                     let ahead = READ_AHEAD / (PIECE + largest.unwrap_or(0) as usize);
-                    blocks(&hub, &folder, files, ahead.max(1), request).await
+                    blocks(&hub, (device, &folder), files, ahead.max(1), request).await
                 }
             }
         });
@@ -127,7 +130,7 @@ fn encode_list(list: &BlockList) -> Bytes {
 
 async fn blocks(
     hub: &Hub,
-    folder: &Shared,
+    (device, folder): (DeviceId, &Shared),
     files: Vec<FileBlocks>,
     ahead: usize,
     mut request: Request,
@@ -141,6 +144,7 @@ async fn blocks(
         (asked.root.clone(), sources)
     });
     let Some((root, sources)) = located.await else { return request.refuse(REFUSED) };
+    let ticket = hub.underway.begin(load(device, folder, &files, &sources), Instant::now());
     let (pieces, mut queue) = mpsc::channel::<Bytes>(ahead);
     let reading = tokio::task::spawn_blocking(move || read(&root, files, sources, &pieces));
     while let Some(mut piece) = queue.recv().await {
@@ -148,6 +152,7 @@ async fn blocks(
             let most = if hub.sending.bytes_per_s().is_some() { SLICE } else { piece.len() };
             let slice = piece.split_to(most.min(piece.len()));
             hub.sending.pass(slice.len()).await;
+            ticket.tally.add(slice.len());
             if request.write(slice).await.is_err() {
                 return;
             }
@@ -155,6 +160,31 @@ async fn blocks(
     }
     if reading.await.is_ok() {
         request.finish();
+    }
+}
+
+/// What goes out in answer to a request: stretches of one file, or small ones whole.
+fn load(
+    device: DeviceId,
+    folder: &Shared,
+    files: &[FileBlocks],
+    sources: &[Option<LocalSource>],
+) -> Load {
+    let size_of = |(file, source): (&FileBlocks, &Option<LocalSource>)| {
+        let known = match source {
+            Some(LocalSource::Path { stat, .. }) if files.len() == 1 => stat.size_bytes,
+            _ => 0,
+        };
+        let ends = file.blocks.iter().map(|block| block.offset + u64::from(block.len));
+        ends.max().unwrap_or(0).max(known)
+    };
+    Load {
+        folder: folder.id.clone(),
+        direction: Direction::Sending,
+        devices: vec![device],
+        paths: files.iter().map(|file| file.path.clone()).collect(),
+        bytes: files.iter().zip(sources).map(size_of).sum(),
+        done_bytes: 0,
     }
 }
 

@@ -9,11 +9,13 @@ mod answer;
 mod conduct;
 mod large;
 mod small;
+mod underway;
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Instant;
 
+use driftless_control::api::Direction;
 use driftless_core::block::SINGLE_BLOCK_BYTES;
 use driftless_core::{BlockList, ContentId, DeviceId, RelPath};
 use driftless_engine::{FetchError, Fetched, Input, LocalSource};
@@ -26,6 +28,7 @@ use crate::hub::Hub;
 use crate::trouble;
 
 pub(crate) use self::conduct::Conduct;
+pub(crate) use self::underway::{Load, Shown, Ticket, Underway};
 
 /// More than the engine ever has in flight.
 const QUEUE: usize = 8192;
@@ -73,6 +76,14 @@ impl Context {
 
     fn may_ask(&self, device: DeviceId) -> bool {
         self.hub.conduct.is_asked(device, Instant::now())
+    }
+
+    /// Takes note of what begins to come in.
+    fn receiving(&self, devices: Vec<DeviceId>, load: (Vec<RelPath>, u64, u64)) -> Ticket {
+        let (folder, direction) = (self.folder.id.clone(), Direction::Receiving);
+        let (paths, bytes, done_bytes) = load;
+        let load = Load { folder, direction, devices, paths, bytes, done_bytes };
+        self.hub.underway.begin(load, Instant::now())
     }
 
     async fn report(&self, content: ContentId, result: Result<Fetched, FetchError>) {

@@ -76,10 +76,11 @@ pub(crate) fn event_of(id: &FolderId, event: Event) -> Option<EventBody> {
         Event::ConflictOpened(path) => {
             EventBody::ConflictOpened { folder, id: conflict_id(id, &path), path: path.to_string() }
         }
-        Event::ConflictResolved(path) => EventBody::ConflictResolved {
+        Event::ConflictResolved { path, settled } => EventBody::ConflictResolved {
             folder,
             id: conflict_id(id, &path),
             path: path.to_string(),
+            device: settled.map(|settled| settled.by.device.to_string()),
         },
         Event::ProblemOpened(problem) => {
             EventBody::ProblemOpened { folder: Some(folder), problem: problem_of(&problem) }

@@ -8,8 +8,8 @@ use driftless_core::{
     ProblemCode, RelPath, Slot, Step,
 };
 
-use crate::engine::{Engine, Mode};
-use crate::io::Choice;
+use crate::engine::{Engine, Mode, on_disk};
+use crate::io::{Choice, Reopen};
 
 /// How many entries are looked at in one go.
 const PAGE: usize = 1024;
@@ -34,6 +34,10 @@ impl<I: Index> Engine<I> {
                     None => return Ok(()),
                 }
             }
+            Choice::Head(record) => match entry.heads.contains(&record) {
+                true => record.content,
+                false => return Ok(()),
+            },
             Choice::With { content, size_bytes, level, blocks, mode, mtime_ns } => {
                 if blocks.blocks().len() > 1 {
                     self.index.put_block_list(content, &blocks)?;
@@ -51,6 +55,7 @@ impl<I: Index> Engine<I> {
         let is_kept = |head: &Head| match choice {
             Choice::Shown => entry.shown() == Some(&head.record),
             Choice::Device(device) => head.record.device == *device,
+            Choice::Head(record) => head.record == **record,
             Choice::Both => !head.record.content.is_tombstone(),
             Choice::With { .. } => false,
         };
@@ -75,6 +80,54 @@ impl<I: Index> Engine<I> {
         let mut after = entry.clone();
         after.heads.learn(Head { record, holders: HolderSet::default() });
         self.store(path, entry, after)
+    }
+
+    /// Brings the versions of a settled conflict back as heads of this device,
+    /// which supersede how it was settled; what the tree shows goes the usual
+    /// ways. Does nothing if the path was changed since.
+    pub(crate) fn reopen(&mut self, reopen: Reopen) -> Result<(), I::Error> {
+        let Reopen { path, settled, sides, beside } = reopen;
+        let before = self.entry(&path)?;
+        let is_as_settled = before.shown().is_some_and(|now| now.content.is_same_data(&settled))
+            && !(before.heads.is_conflict() || before.is_local() || before.ignored);
+        let contents: Vec<Content> = sides.iter().map(|side| side.content.clone()).collect();
+        let reopening = self.writer().reopen(&before, &contents).filter(|_| is_as_settled);
+        for side in &sides {
+            let Some((content, _)) = side.content.file() else { continue };
+            if side.blocks.blocks().len() > 1 {
+                self.index.put_block_list(content, &side.blocks)?;
+            }
+            if !on_disk(&before, content) {
+                self.need_stored(content, &path);
+            }
+        }
+        let Some(reopening) = reopening else {
+            for (content, _) in contents.iter().filter_map(Content::file) {
+                self.let_go(&path, content, &before);
+            }
+            return Ok(());
+        };
+        let mut after = before.clone();
+        for record in &reopening.losers {
+            after.heads.learn(Head { record: record.clone(), holders: HolderSet::default() });
+        }
+        self.store(&path, &before, after)?;
+        let before = self.entry(&path)?;
+        let mut after = before.clone();
+        if let Some(record) = reopening.shown(&self.writer()) {
+            after.heads.learn(Head { record, holders: HolderSet::default() });
+        }
+        self.store(&path, &before, after)?;
+        for path in beside {
+            let entry = self.entry(&path)?;
+            let is_copy = |shown: &FileRecord| {
+                contents.iter().any(|content| content.is_same_data(&shown.content))
+            };
+            if entry.heads.len() == 1 && entry.shown().is_some_and(is_copy) && !entry.is_local() {
+                self.supersede(&path, &entry, Content::Tombstone { moved_to: None })?;
+            }
+        }
+        Ok(())
     }
 
     /// Gives every losing head a path of its own next to `path`.

@@ -5,13 +5,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use driftless_core::brake::{Brake, HeldBack};
 use driftless_core::diff::Writer;
 use driftless_core::plan::Reason;
+use driftless_core::resolve::combine;
 use driftless_core::sabotage::{Sabotage, is};
 use driftless_core::{
     Content, ContentId, DeviceId, Entry, FileRecord, FolderId, Index, Problem, ProblemCode,
     RelPath, Sequence, Totals, VersionVector,
 };
 
-use crate::io::{Action, Effect, Event, Input, LocalSource, StopReason};
+use crate::io::{Action, Effect, Event, Input, LocalSource, Settled, StopReason};
 use crate::local::Local;
 use crate::remote::{Link, MAX_FOLDER_HEADS};
 use crate::work::Work;
@@ -237,6 +238,7 @@ impl<I: Index> Engine<I> {
             Input::Applied(outcomes) => self.applied(outcomes),
             Input::Kept { content, path, result } => self.kept(content, path, result),
             Input::Resolve { path, choice } => self.resolve(&path, choice),
+            Input::Reopen(reopen) => self.reopen(*reopen),
             Input::Confirm => {
                 self.confirm();
                 Ok(())
@@ -377,7 +379,10 @@ impl<I: Index> Engine<I> {
         self.note_need(path, &after);
         match (before.heads.is_conflict(), after.heads.is_conflict()) {
             (false, true) => self.publish(Event::ConflictOpened(path.clone())),
-            (true, false) => self.publish(Event::ConflictResolved(path.clone())),
+            (true, false) => {
+                let settled = settled(before, &after).map(Box::new);
+                self.publish(Event::ConflictResolved { path: path.clone(), settled });
+            }
             _ => {}
         }
         for content in files_of(&after).filter(|content| !on_disk(&after, *content)) {
@@ -433,6 +438,23 @@ pub(crate) fn action_of(was_there: bool, record: &FileRecord) -> Action {
         (_, false) => Action::Created,
         (_, true) => Action::Modified,
     }
+}
+
+/// What superseded all sides of the conflict in `before`; nothing where they
+/// combine by themselves, or one of them is still there.
+fn settled(before: &Entry, after: &Entry) -> Option<Settled> {
+    let mut heads = after.heads.iter().map(|head| &head.record);
+    let (Some(by), None) = (heads.next(), heads.next()) else { return None };
+    let is_over = before
+        .heads
+        .iter()
+        .all(|head| head.record != *by && by.version.includes(&head.record.version));
+    if !is_over || combine(before).is_some() {
+        return None;
+    }
+    let losers = before.heads.losers().into_iter().map(|head| head.record.clone());
+    let sides = before.shown().cloned().into_iter().chain(losers).collect();
+    Some(Settled { sides, by: by.clone() })
 }
 
 /// The contents of the heads that are files.

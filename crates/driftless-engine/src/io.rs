@@ -2,8 +2,8 @@
 
 use driftless_core::plan::Reason;
 use driftless_core::{
-    BlockList, ContentId, DeviceId, Epoch, Level, Outcome, Problem, RelPath, ScanBatch, Sequence,
-    Stat, Step,
+    BlockList, Content, ContentId, DeviceId, Epoch, FileRecord, Level, Outcome, Problem, RelPath,
+    ScanBatch, Sequence, Stat, Step,
 };
 use driftless_proto::{FolderState, IndexUpdate};
 
@@ -95,6 +95,8 @@ pub enum Input {
         /// How.
         choice: Choice,
     },
+    /// A person takes back how a conflict was decided.
+    Reopen(Box<Reopen>),
     /// A person said yes to the mass change that is held back.
     Confirm,
     /// A person wants this device's state to win everywhere (send-only).
@@ -117,6 +119,8 @@ pub enum Choice {
     Shown,
     /// The head that this device made.
     Device(DeviceId),
+    /// Just this head.
+    Head(Box<FileRecord>),
     /// All: the shown one stays, the others get names of their own.
     Both,
     /// A content that has been put into the store of heads, durably.
@@ -134,6 +138,40 @@ pub enum Choice {
         /// The modification time in nanoseconds since 1970.
         mtime_ns: i64,
     },
+}
+
+/// What it takes to open a settled conflict again.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Reopen {
+    /// Where.
+    pub path: RelPath,
+    /// What the path came to hold. If it holds anything else, it was changed
+    /// since, and stays as it is.
+    pub settled: Content,
+    /// The versions that there were, the shown one first.
+    pub sides: Vec<Side>,
+    /// The names that losing versions were given. Those that still hold nothing
+    /// but what they were given are deleted.
+    pub beside: Vec<RelPath>,
+}
+
+/// A version that was one side of a conflict.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Side {
+    /// What it holds. A file's content has been put into the store of heads,
+    /// durably, unless the path has it in the tree.
+    pub content: Content,
+    /// The blocks of a file.
+    pub blocks: BlockList,
+}
+
+/// How a conflict came to be over, as far as it can be opened again.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Settled {
+    /// What differed before, the shown version first.
+    pub sides: Vec<FileRecord>,
+    /// The version that superseded all of it.
+    pub by: FileRecord,
 }
 
 /// What a second look at a path found.
@@ -307,7 +345,13 @@ pub enum Event {
     /// A person has to choose.
     ConflictOpened(RelPath),
     /// Nobody has to choose any more.
-    ConflictResolved(RelPath),
+    ConflictResolved {
+        /// Where.
+        path: RelPath,
+        /// What a person's choice settled; nothing where the versions turned out
+        /// not to contradict each other.
+        settled: Option<Box<Settled>>,
+    },
     /// Trouble with a path began.
     ProblemOpened(Problem),
     /// It is over.

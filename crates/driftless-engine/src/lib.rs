@@ -27,5 +27,5 @@ mod work;
 pub use engine::{Config, Engine, Mode, Status};
 pub use io::{
     Absence, Action, Choice, Effect, Event, FetchError, Fetched, HashError, Hashed, Input,
-    LocalSource, StopReason,
+    LocalSource, Reopen, Settled, Side, StopReason,
 };

@@ -6,7 +6,7 @@ import type { MethodName } from './client';
 import type { ApiError, EventBody, Subscribe, SubscriptionFrame } from './generated/control';
 import { handlersOf, type Handlers } from './fake/methods';
 import { HOME } from './fake/words';
-import { SCENARIOS, worldOf, type Scenario, type World } from './fake/world';
+import { SCENARIOS, remember, worldOf, type Scenario, type World } from './fake/world';
 import type { Drop, Listener, Open, Pick, Stop, Transport } from './transport';
 
 const NO_DAEMON: ApiError = {
@@ -112,6 +112,7 @@ export class FakeTransport implements Transport {
   }
 
   #frame(body: EventBody): SubscriptionFrame {
+    remember(this.#world, body, Date.now());
     return { event: { cursor: this.#cursor(), at_ms: Date.now(), body } };
   }
 

@@ -3,7 +3,7 @@
 // Once the daemon has a method, its types come from `generated/` and its lines here go. Times are `_ms` since the
 // Unix epoch, durations `_s`, sizes bytes, as everywhere in the API. Methods that begin with `app.` are answered
 // by the desktop app and never reach the daemon.
-import type { Done, EntryKind, Event, FolderAdd, FolderMode, FolderView } from './generated/control';
+import type { Done, EntryKind, FolderAdd, FolderMode, FolderView } from './generated/control';
 
 /** How one path of a folder stands on this device. */
 export type FileState =
@@ -102,45 +102,6 @@ export type FolderSet = { folder: string; label?: string; mode?: FolderMode; rul
 /** What to leave out from the beginning, so that nothing is sent that should not be. */
 export type FolderAddWithRules = FolderAdd & { rules?: Rules };
 
-/** Everything under way just now, largest first; at most 100. */
-export type TransferList = Record<string, never>;
-export type Transfer = {
-  folder: string;
-  path: string;
-  direction: 'receiving' | 'sending';
-  device_name: string;
-  bytes: number;
-  done_bytes: number;
-  rate_bytes_per_s: number;
-};
-
-/** What happened lately, newest first, kept across restarts. */
-export type ActivityList = { folder?: string; after?: string; limit?: number };
-export type ActivityPage = { events: Event[]; next: string | null };
-
-/** Takes back the last resolutions; what it replaces goes to history. */
-export type ConflictUndo = { ids: string[] };
-
-/** Searches the history of all folders, newest first. */
-export type HistorySearch = {
-  folder?: string;
-  device?: string;
-  text?: string;
-  after?: string;
-  limit?: number;
-};
-export type FoundVersion = {
-  folder: string;
-  folder_label: string;
-  version: string;
-  path: string;
-  size: number;
-  displaced_at_ms: number;
-  device_name: string | null;
-  reason: 'overwritten' | 'deleted' | 'conflict' | 'reverted';
-};
-export type HistoryFound = { entries: FoundVersion[]; next: string | null };
-
 /** Settings of the desktop app itself. */
 export type AppSettings = {
   start_at_login: boolean;
@@ -157,10 +118,6 @@ export interface WantedMethods {
   'folder.rules': { params: FolderRules; reply: Rules };
   'folder.set': { params: FolderSet; reply: FolderView };
   'folder.add': { params: FolderAddWithRules; reply: FolderView };
-  'transfer.list': { params: TransferList; reply: Transfer[] };
-  'activity.list': { params: ActivityList; reply: ActivityPage };
-  'conflict.undo': { params: ConflictUndo; reply: Done };
-  'history.search': { params: HistorySearch; reply: HistoryFound };
   'app.settings': { params: Record<string, never>; reply: AppSettings };
   'app.configure': { params: Partial<AppSettings>; reply: AppSettings };
   'app.info': { params: Record<string, never>; reply: AppInfo };

@@ -1,8 +1,8 @@
 //! `conflict`: files that were changed on several devices at once, and choosing among the versions.
 
 use driftless_control::api::{
-    Conflict, ConflictHead, ConflictList, ConflictResolve, ConflictShow, EntryKind, Resolution,
-    Resolved,
+    Conflict, ConflictHead, ConflictList, ConflictResolve, ConflictShow, ConflictUndo, EntryKind,
+    Resolution, Resolved, Undone,
 };
 use std::path::PathBuf;
 
@@ -28,6 +28,12 @@ pub(super) async fn run(session: &Session, command: args::Conflict) -> Result<()
                 format!("settled {}\n{beside}", safe(path))
             })
         }
+        args::Conflict::Undo { ids } => {
+            let undone = session.call(ConflictUndo { ids }).await?;
+            session.output.print(&undone, |Undone { paths }| {
+                paths.iter().map(|path| format!("open again: {}\n", safe(path))).collect()
+            })
+        }
     }
 }
 
@@ -40,9 +46,15 @@ fn read_resolution(keep: Option<String>, with: Option<PathBuf>) -> Result<Resolu
         }
         (_, Some(file)) => Ok(Resolution::WithFile { path: absolute(&file)? }),
         (Some(both), None) if both == "both" => Ok(Resolution::Both),
+        (Some(version), None) if is_version(&version) => Ok(Resolution::Version { version }),
         (Some(device), None) => Ok(Resolution::Device { device }),
         (None, None) => Err(Failure::new(Exit::Usage, "nothing was chosen; use --keep or --with")),
     }
+}
+
+/// Whether this is how `conflict show` names versions, which no device is called by itself.
+fn is_version(word: &str) -> bool {
+    word.len() == 16 && word.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
 }
 
 /// Lists all conflicts, asking for one page after another.
@@ -75,7 +87,7 @@ fn describe(conflict: &Conflict) -> String {
     let place = format!("{}: {}", safe(&conflict.folder_label), safe(&conflict.path));
     let id = safe(&conflict.id);
     format!(
-        "{place}\n\n{}\nTo settle it: driftless conflict resolve {id} --keep DEVICE, --keep both, or --with FILE\n",
+        "{place}\n\n{}\nTo settle it: driftless conflict resolve {id} --keep DEVICE or VERSION, --keep both, or --with FILE\n",
         columns(&rows, "  ")
     )
 }
@@ -94,5 +106,11 @@ fn head_row(head: &ConflictHead) -> Vec<String> {
         (_, _, true, None) => "kept aside".to_owned(),
         (_, _, false, _) => "not here yet".to_owned(),
     };
-    vec![safe(&head.device_name).into_owned(), what, ago(now_ms(), head.mtime_ms), place]
+    vec![
+        safe(&head.device_name).into_owned(),
+        safe(&head.version).into_owned(),
+        what,
+        ago(now_ms(), head.mtime_ms),
+        place,
+    ]
 }

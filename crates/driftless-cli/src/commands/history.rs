@@ -1,6 +1,9 @@
 //! `history`: what sync or a resolution displaced, and putting it back.
 
-use driftless_control::api::{HistoryEntry, HistoryList, HistoryReason, HistoryRestore, Restored};
+use driftless_control::api::{
+    FoundVersion, HistoryEntry, HistoryFound, HistoryList, HistoryReason, HistoryRestore,
+    HistorySearch, Restored,
+};
 
 use crate::args::History;
 use crate::failure::Failure;
@@ -11,6 +14,11 @@ use crate::session::{Session, folder_word};
 pub(super) async fn run(session: &Session, command: History) -> Result<(), Failure> {
     match command {
         History::List { folder, path } => list(session, &folder, path).await,
+        History::Search { text, folder, device, number } => {
+            let folder = folder.as_deref().map(folder_word).transpose()?;
+            let request = HistorySearch { text: Some(text), folder, device, ..Default::default() };
+            search(session, request, number as usize).await
+        }
         History::Restore { folder, path, version, to } => {
             let folder = folder_word(&folder)?;
             let request = HistoryRestore {
@@ -48,6 +56,39 @@ async fn list(session: &Session, folder: &str, path: Option<String>) -> Result<(
             });
         }
     }
+}
+
+/// Searches, asking for one page after another until there are as many as wanted.
+async fn search(session: &Session, request: HistorySearch, number: usize) -> Result<(), Failure> {
+    let client = session.connect().await?;
+    let mut found = HistoryFound::default();
+    let mut after = None;
+    loop {
+        let left = u32::try_from(number - found.entries.len()).ok();
+        let page = client.call(HistorySearch { after, limit: left, ..request.clone() }).await?;
+        found.entries.extend(page.entries);
+        found.cut_short |= page.cut_short;
+        after = page.next;
+        if after.is_none() || found.entries.len() >= number {
+            found.next = after;
+            return session.output.print(&found, describe_found);
+        }
+    }
+}
+
+fn describe_found(found: &HistoryFound) -> String {
+    let rows: Vec<_> = found.entries.iter().map(found_row).collect();
+    let more = match found.cut_short {
+        true => "there is more history than was looked through; name a --folder\n",
+        false => "",
+    };
+    format!("{}{more}", columns(&rows, ""))
+}
+
+fn found_row(found: &FoundVersion) -> Vec<String> {
+    let mut row = row(&found.entry);
+    row.insert(0, safe(&found.folder_label).into_owned());
+    row
 }
 
 fn row(entry: &HistoryEntry) -> Vec<String> {

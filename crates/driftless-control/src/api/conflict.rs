@@ -67,7 +67,7 @@ pub enum EntryKind {
 /// One of the versions in a conflict.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 pub struct ConflictHead {
-    /// ID of the device that made it.
+    /// ID of the device that made it; of a version that was brought back, as far as that is remembered.
     pub device: String,
     /// Name of that device.
     pub device_name: String,
@@ -85,7 +85,7 @@ pub struct ConflictHead {
     pub content_here: bool,
     /// Where its content is on this device; only said by `conflict.show`.
     pub content_path: Option<String>,
-    /// Its version, as an opaque word.
+    /// Its version, as an opaque word that tells it from the others.
     pub version: String,
 }
 
@@ -99,14 +99,38 @@ pub struct ConflictResolve {
     pub resolution: Resolution,
 }
 
+/// Takes back how conflicts were decided, on this device or another, as far back as it is remembered.
+///
+/// Each conflict is open again on every device, with the versions that it had and the same one shown; names that
+/// keeping both made are deleted again. What that replaces goes to history. A path that was changed since is left
+/// as it is, and nothing is undone where one of the versions is not here any more.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct ConflictUndo {
+    /// Which ones, by the IDs that they had.
+    pub ids: Vec<String>,
+}
+
+/// Conflicts that are open again.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Undone {
+    /// Their paths, in the order asked for.
+    pub paths: Vec<String>,
+}
+
 /// What to keep of a conflict.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(tag = "keep", rename_all = "kebab-case", deny_unknown_fields)]
 pub enum Resolution {
-    /// The version that this device made.
+    /// The version that this device made; refused where it made several.
     Device {
         /// Its name or ID.
         device: String,
+    },
+    /// Just this version.
+    Version {
+        /// What its head calls it.
+        version: String,
     },
     /// The shown version under its name and the others beside it.
     Both,

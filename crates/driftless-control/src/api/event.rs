@@ -140,7 +140,7 @@ pub enum EventBody {
         /// Why, where that needs saying.
         reason: Option<String>,
     },
-    /// A path was brought to what another device has.
+    /// A path was brought to what another device has, or changed here.
     ItemSynced {
         /// The folder's ID.
         folder: String,
@@ -148,7 +148,7 @@ pub enum EventBody {
         path: String,
         /// What was done to it.
         action: ItemAction,
-        /// ID of the device that made the version, where known.
+        /// ID of the device that made the version; absent where it was changed here.
         device: Option<String>,
     },
     /// A conflict came up.
@@ -168,6 +168,8 @@ pub enum EventBody {
         id: String,
         /// The path below the folder's root.
         path: String,
+        /// ID of the device on which it was decided; absent where nobody had to.
+        device: Option<String>,
     },
     /// Something is wrong.
     ProblemOpened {

@@ -65,6 +65,52 @@ pub struct HistoryEntry {
     pub reason: HistoryReason,
 }
 
+/// Searches what was displaced in all folders, newest first.
+///
+/// Folders that are not open are passed over.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(default, deny_unknown_fields)]
+pub struct HistorySearch {
+    /// Only in this folder.
+    #[ts(optional)]
+    pub folder: Option<String>,
+    /// Only what this device caused.
+    #[ts(optional)]
+    pub device: Option<String>,
+    /// Only paths that contain this, in whatever case.
+    #[ts(optional)]
+    pub text: Option<String>,
+    /// Go on after this `next` of the page before.
+    #[ts(optional)]
+    pub after: Option<String>,
+    /// At most so many; 1000 when absent, which is also the most.
+    #[ts(optional)]
+    pub limit: Option<u32>,
+}
+
+/// A displaced version, and where.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct FoundVersion {
+    /// The folder's ID.
+    pub folder: String,
+    /// The folder's label.
+    pub folder_label: String,
+    /// The version.
+    #[serde(flatten)]
+    pub entry: HistoryEntry,
+}
+
+/// What a search found.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct HistoryFound {
+    /// The versions.
+    pub entries: Vec<FoundVersion>,
+    /// Where the next page begins; absent on the last one.
+    pub next: Option<String>,
+    /// Whether there is more history than one search looks through, so that some may be missing.
+    pub cut_short: bool,
+}
+
 /// Puts a displaced version back; what it replaces goes to history in turn.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(deny_unknown_fields)]

@@ -1,13 +1,17 @@
 //! `conflict.list` and `conflict.show`: paths that a person has to choose for.
 
+use std::sync::Arc;
+
 use driftless_control::api::{Conflict, ConflictHead, ConflictList, ConflictPage, EntryKind};
 use driftless_core::index::Flag;
 use driftless_core::path::PRIVATE_DIR;
-use driftless_core::{BlockHash, Content, Entry, FileRecord, FolderId, Head, Index, RelPath, Slot};
+use driftless_core::{
+    BlockHash, Content, DeviceId, Entry, FileRecord, FolderId, Head, Index, RelPath, Slot,
+};
 use driftless_engine::LocalSource;
 
 use super::failure::{not_found, usage};
-use super::{Outcome, ask, find_folder, page_size};
+use super::{Outcome, ask, blocking, find_folder, page_size};
 use crate::config::FolderConfig;
 use crate::folder::Phase;
 use crate::hub::Hub;
@@ -16,7 +20,7 @@ use crate::views::conflict_id;
 /// How many conflicts are looked at in one go when one is looked for.
 const PAGE: usize = 1024;
 
-pub(super) async fn list(hub: &Hub, request: &ConflictList) -> Outcome<ConflictPage> {
+pub(super) async fn list(hub: &Arc<Hub>, request: &ConflictList) -> Outcome<ConflictPage> {
     let limit = page_size(request.limit);
     let after = request.after.as_deref().map(parse_cursor).transpose()?;
     let folders = match &request.folder {
@@ -39,7 +43,8 @@ pub(super) async fn list(hub: &Hub, request: &ConflictList) -> Outcome<ConflictP
                 page.next = last.map(|last| format!("{}/{}", last.folder, last.path));
                 return Ok(page);
             }
-            page.conflicts.push(view(hub, &folder, &path, &entry));
+            let makers = makers(hub, &folder.id, &path, &entry).await?;
+            page.conflicts.push(view(hub, &folder, &path, (&entry, &makers)));
         }
     }
     Ok(page)
@@ -53,7 +58,7 @@ fn parse_cursor(text: &str) -> Outcome<(FolderId, RelPath)> {
 }
 
 /// The folders that can be asked, by ID.
-fn open_folders(hub: &Hub) -> Vec<FolderConfig> {
+pub(super) fn open_folders(hub: &Hub) -> Vec<FolderConfig> {
     let mut folders = hub.settings().folders.clone();
     folders.retain(|folder| {
         hub.folder(&folder.id)
@@ -93,9 +98,10 @@ pub(super) async fn find(hub: &Hub, id: &str) -> Outcome<(FolderConfig, RelPath,
     Err(not_found(message).with_hint("`driftless conflict list` says what is open"))
 }
 
-pub(super) async fn show(hub: &Hub, id: &str) -> Outcome<Conflict> {
+pub(super) async fn show(hub: &Arc<Hub>, id: &str) -> Outcome<Conflict> {
     let (folder, path, entry) = find(hub, id).await?;
-    let mut conflict = view(hub, &folder, &path, &entry);
+    let makers = makers(hub, &folder.id, &path, &entry).await?;
+    let mut conflict = view(hub, &folder, &path, (&entry, &makers));
     let contents: Vec<_> =
         entry.heads.iter().map(|head| head.record.content.file().map(|(id, _)| id)).collect();
     let at = path.clone();
@@ -124,24 +130,56 @@ pub(super) async fn show(hub: &Hub, id: &str) -> Outcome<Conflict> {
     Ok(conflict)
 }
 
-fn view(hub: &Hub, folder: &FolderConfig, path: &RelPath, entry: &Entry) -> Conflict {
-    let heads = entry.heads.iter().enumerate();
+/// Who made each of the heads. What was brought back is counted by the device
+/// that did that, so that it is told whose it was, as far as that is remembered.
+pub(super) async fn makers(
+    hub: &Arc<Hub>,
+    folder: &FolderId,
+    path: &RelPath,
+    entry: &Entry,
+) -> Outcome<Vec<DeviceId>> {
+    let records: Vec<_> = entry.heads.iter().map(|head| &head.record).collect();
+    let mut makers: Vec<_> = records.iter().map(|record| record.device).collect();
+    let is_several = |device: &DeviceId| makers.iter().filter(|maker| *maker == device).count() > 1;
+    if !makers.iter().any(is_several) {
+        return Ok(makers);
+    }
+    let (activity, id) = (Arc::clone(&hub.activity), conflict_id(folder, path));
+    let Some(decided) = blocking(move || Ok(activity.decision(&id))).await? else {
+        return Ok(makers);
+    };
+    for (maker, record) in makers.iter_mut().zip(records) {
+        let known = decided.maker_of(Some(record.content.clone()));
+        *maker = known.and_then(|device| device.parse().ok()).unwrap_or(*maker);
+    }
+    Ok(makers)
+}
+
+fn view(
+    hub: &Hub,
+    folder: &FolderConfig,
+    path: &RelPath,
+    (entry, makers): (&Entry, &[DeviceId]),
+) -> Conflict {
+    let heads = entry.heads.iter().zip(makers).enumerate();
     Conflict {
         id: conflict_id(&folder.id, path),
         folder: folder.id.to_string(),
         folder_label: folder.label.clone(),
         path: path.to_string(),
         opened_at_ms: None,
-        heads: heads.map(|(place, head)| head_view(hub, head, place == 0)).collect(),
+        heads: heads
+            .map(|(place, (head, maker))| head_view(hub, head, maker, place == 0))
+            .collect(),
     }
 }
 
-fn head_view(hub: &Hub, head: &Head, shown: bool) -> ConflictHead {
+fn head_view(hub: &Hub, head: &Head, maker: &DeviceId, shown: bool) -> ConflictHead {
     let record = &head.record;
     let deleted = record.content.is_tombstone();
     ConflictHead {
-        device: record.device.to_string(),
-        device_name: hub.name_of(&record.device),
+        device: maker.to_string(),
+        device_name: hub.name_of(maker),
         kind: match record.content {
             Content::Directory { .. } => EntryKind::Directory,
             Content::Symlink { .. } => EntryKind::Symlink,
@@ -160,13 +198,19 @@ fn head_view(hub: &Hub, head: &Head, shown: bool) -> ConflictHead {
     }
 }
 
-/// A word that tells one version of a path from another.
-fn version_word(record: &FileRecord) -> String {
+/// A word that tells one version of a path from another, also where a device
+/// that lies claims one version for two contents.
+pub(super) fn version_word(record: &FileRecord) -> String {
     let counters = record.version.counters().iter();
-    let bytes: Vec<u8> = counters
-        .flat_map(|(author, count)| [author.0.to_be_bytes(), count.to_be_bytes()])
-        .flatten()
-        .collect();
+    let counted =
+        counters.flat_map(|(author, count)| [author.0.to_be_bytes(), count.to_be_bytes()]);
+    let held: &[u8] = match &record.content {
+        Content::File { content, .. } => content.as_bytes(),
+        Content::Symlink { target } => target.as_bytes(),
+        Content::Directory { .. } => b"/",
+        Content::Tombstone { .. } => b"",
+    };
+    let bytes: Vec<u8> = counted.flatten().chain(held.iter().copied()).collect();
     format!("{:016x}", BlockHash::of(&bytes).prefix())
 }
 

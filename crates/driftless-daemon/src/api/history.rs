@@ -64,7 +64,7 @@ fn page(
     (versions, next)
 }
 
-fn view(hub: &Hub, version: Version) -> HistoryEntry {
+pub(super) fn view(hub: &Hub, version: Version) -> HistoryEntry {
     let settings = hub.settings();
     let known = settings.devices.iter().map(|device| device.id).chain([hub.device]);
     let device = known.into_iter().find(|device| device.short() == version.device_short);

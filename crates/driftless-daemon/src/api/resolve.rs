@@ -10,6 +10,7 @@ use std::io::Read as _;
 use std::os::fd::OwnedFd;
 use std::os::unix::fs::{FileExt as _, MetadataExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 use std::time::Duration;
 
 use driftless_control::api::{ConflictResolve, Resolution, Resolved};
@@ -17,8 +18,8 @@ use driftless_control::{ApiError, ErrorCode};
 use driftless_core::block::SINGLE_BLOCK_BYTES;
 use driftless_core::record::MODE_MASK;
 use driftless_core::{
-    Block, BlockHash, BlockList, Content, ContentId, DeviceId, Entry, Head, Index, Level, RelPath,
-    Slot,
+    Block, BlockHash, BlockList, Content, ContentId, DeviceId, Entry, FileRecord, Head, Index,
+    Level, RelPath, Slot,
 };
 use driftless_engine::{Choice, Input};
 use driftless_fs::{Root, StagedFile};
@@ -27,6 +28,7 @@ use tokio::time::{Instant, sleep, timeout};
 
 use super::failure::{because, failed, not_found, refused, usage};
 use super::{Outcome, ask, blocking, conflicts, running};
+use crate::activity::Decided;
 use crate::config::FolderConfig;
 use crate::folder::Asked;
 use crate::hub::Hub;
@@ -39,10 +41,14 @@ const LOOK_AGAIN: Duration = Duration::from_millis(250);
 const STEM_BYTES: usize = 200;
 const PAGE: usize = 256;
 
-pub(super) async fn resolve(hub: &Hub, request: &ConflictResolve) -> Outcome<Resolved> {
+pub(super) async fn resolve(hub: &Arc<Hub>, request: &ConflictResolve) -> Outcome<Resolved> {
     let (folder, path, entry) = conflicts::find(hub, &request.id).await?;
     let choice = match &request.resolution {
-        Resolution::Device { device } => Choice::Device(head_of(hub, &entry, device)?),
+        Resolution::Device { device } => {
+            let makers = conflicts::makers(hub, &folder.id, &path, &entry).await?;
+            made_by(hub, &entry, &makers, device)?
+        }
+        Resolution::Version { version } => version_of(&entry, version)?,
         Resolution::Both => Choice::Both,
         Resolution::WithFile { path: file } => {
             let root = ask(hub, &folder, |asked| Ok(asked.root.clone())).await?;
@@ -66,7 +72,9 @@ pub(super) async fn resolve(hub: &Hub, request: &ConflictResolve) -> Outcome<Res
         true => {
             let at = path.clone();
             let now = ask(hub, &folder, move |asked| beside(asked, &at)).await?;
-            now.difference(&known).map(ToString::to_string).collect()
+            let made: Vec<String> = now.difference(&known).map(ToString::to_string).collect();
+            remember_beside(hub, &request.id, &made).await?;
+            made
         }
         false => Vec::new(),
     };
@@ -78,17 +86,66 @@ fn is_at_hand(entry: &Entry, choice: &Choice) -> bool {
     let is_kept = |head: &Head| match choice {
         Choice::Shown => entry.shown() == Some(&head.record),
         Choice::Device(device) => head.record.device == *device,
+        Choice::Head(record) => head.record == **record,
         Choice::Both => !head.record.content.is_tombstone(),
         Choice::With { .. } => false,
     };
     entry.heads.iter().all(|head| !is_kept(head) || head.holders.contains(Slot::ME))
 }
 
-/// The device that a person means, among those that made a version.
-fn head_of(hub: &Hub, entry: &Entry, query: &str) -> Outcome<DeviceId> {
-    let makers: BTreeSet<DeviceId> = entry.heads.iter().map(|head| head.record.device).collect();
-    let named: Vec<_> = makers.into_iter().map(|device| (device, hub.name_of(&device))).collect();
-    choose(&named, query)
+/// Remembers which names keeping both made, for taking that back.
+async fn remember_beside(hub: &Arc<Hub>, id: &str, made: &[String]) -> Outcome<()> {
+    let (activity, id, made) = (Arc::clone(&hub.activity), id.to_owned(), made.to_vec());
+    blocking(move || {
+        if let Some(decided) = activity.decision(&id) {
+            activity.decided(id, Decided { beside: made, ..decided });
+        }
+        Ok(())
+    })
+    .await
+}
+
+/// The version of the device that a person means, among those that made one.
+fn made_by(hub: &Hub, entry: &Entry, makers: &[DeviceId], query: &str) -> Outcome<Choice> {
+    let distinct: BTreeSet<DeviceId> = makers.iter().copied().collect();
+    let named: Vec<_> = distinct.into_iter().map(|device| (device, hub.name_of(&device))).collect();
+    let device = choose(&named, query)?;
+    let mut heads: Vec<&FileRecord> = Vec::new();
+    for (head, maker) in entry.heads.iter().zip(makers) {
+        let is_same = |known: &&FileRecord| known.content.is_same_data(&head.record.content);
+        if *maker == device && !heads.iter().any(is_same) {
+            heads.push(&head.record);
+        }
+    }
+    match heads.as_slice() {
+        [head] => Ok(Choice::Head(Box::new((*head).clone()))),
+        _ => {
+            let message = format!("{query:?} made several versions of it: {}", words_of(&heads));
+            Err(ApiError::new(ErrorCode::Ambiguous, message).with_hint("name the version to keep"))
+        }
+    }
+}
+
+/// The head that has this word for its version.
+fn version_of(entry: &Entry, version: &str) -> Outcome<Choice> {
+    let heads: Vec<&FileRecord> = entry.heads.iter().map(|head| &head.record).collect();
+    match heads.iter().find(|head| conflicts::version_word(head) == version) {
+        Some(head) => Ok(Choice::Head(Box::new((*head).clone()))),
+        None => {
+            let message =
+                format!("there is no version {version:?} of it; there is {}", words_of(&heads));
+            Err(not_found(message))
+        }
+    }
+}
+
+/// Versions as a person can name them.
+fn words_of(heads: &[&FileRecord]) -> String {
+    let word = |head: &&FileRecord| match head.content.is_tombstone() {
+        true => format!("{} (deleted)", conflicts::version_word(head)),
+        false => format!("{} ({} bytes)", conflicts::version_word(head), head.content.size_bytes()),
+    };
+    heads.iter().map(word).collect::<Vec<_>>().join(", ")
 }
 
 /// Whether a device is the one that is meant.

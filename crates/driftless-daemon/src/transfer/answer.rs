@@ -8,6 +8,7 @@ use tokio::time::timeout;
 
 use super::Context;
 use super::conduct::Offence;
+use super::underway::Tally;
 
 /// How long an answer may go without a byte.
 pub(super) const GAP: Duration = Duration::from_secs(30);
@@ -41,11 +42,18 @@ pub(super) struct Answer<'a> {
     context: &'a Context,
     device: DeviceId,
     response: Response,
+    /// Where what comes is counted.
+    tally: Option<&'a Tally>,
 }
 
 impl<'a> Answer<'a> {
     pub(super) fn new(context: &'a Context, device: DeviceId, response: Response) -> Self {
-        Self { context, device, response }
+        Self { context, device, response, tally: None }
+    }
+
+    /// Counts what comes.
+    pub(super) fn counted_by(self, tally: &'a Tally) -> Self {
+        Self { tally: Some(tally), ..self }
     }
 
     /// Reads the answer to one block; `None` if the device does not have it.
@@ -92,6 +100,9 @@ impl<'a> Answer<'a> {
             let piece = piece?.ok_or(ResponseError::EndedEarly { missing: rest })?;
             buffer[done..done + piece.len()].copy_from_slice(&piece);
             done += piece.len();
+            if let Some(tally) = self.tally {
+                tally.add(piece.len());
+            }
         }
         Ok(())
     }

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 
 use super::answer::Answer;
 use super::conduct::Offence;
+use super::underway::Tally;
 use super::{Context, FetchJob, fetch_error, place_of};
 
 /// A request asks for about this much, in bytes, and at most this many blocks.
@@ -224,16 +225,21 @@ async fn receive(
     file: &Arc<StagedFile>,
     stretches: VecDeque<Stretch>,
 ) -> Result<(), FetchError> {
-    let work = Arc::new(Mutex::new(stretches));
     let mut sources = context.asked(&job.sources);
+    let size = file.blocks().size_bytes();
+    let load = (vec![job.path.clone()], size, size.saturating_sub(missing_bytes(&stretches)));
+    let ticket = context.receiving(sources.clone(), load);
+    let work = Arc::new(Mutex::new(stretches));
     while !sources.is_empty() && !lock(&work).is_empty() {
         let mut workers = JoinSet::new();
         for &device in &sources {
             for _ in 0..REQUESTS_AT_ONCE {
                 let (context, file, work) = (context.clone(), Arc::clone(file), Arc::clone(&work));
                 let (path, content) = (job.path.clone(), job.content);
+                let tally = Arc::clone(&ticket.tally);
                 workers.spawn(async move {
-                    let done = work_off(&context, device, &file, (&path, content), &work).await;
+                    let from = Source { context: &context, device, tally: &tally };
+                    let done = work_off(&from, &file, (&path, content), &work).await;
                     done.map_err(|error| fetch_error(&path, &error))
                 });
             }
@@ -256,11 +262,22 @@ fn lock(work: &Mutex<VecDeque<Stretch>>) -> MutexGuard<'_, VecDeque<Stretch>> {
     work.lock().unwrap_or_else(PoisonError::into_inner)
 }
 
+/// How many bytes the stretches have.
+fn missing_bytes(stretches: &VecDeque<Stretch>) -> u64 {
+    stretches.iter().flatten().map(|(_, range)| u64::from(range.len)).sum()
+}
+
+/// A device that is asked for stretches of a file, and where that is counted.
+struct Source<'a> {
+    context: &'a Context,
+    device: DeviceId,
+    tally: &'a Tally,
+}
+
 /// Fetches one stretch after the other until none is left, or the device fails
 /// at one, which is then left to others. Returns the device if it failed.
 async fn work_off(
-    context: &Context,
-    device: DeviceId,
+    from: &Source<'_>,
     file: &Arc<StagedFile>,
     (path, content): (&RelPath, ContentId),
     work: &Mutex<VecDeque<Stretch>>,
@@ -270,12 +287,12 @@ async fn work_off(
         let Some(stretch) = next else { return Ok(None) };
         let blocks = stretch.iter().map(|(_, range)| *range).collect();
         let wanted = FileBlocks { path: path.clone(), content, blocks };
-        match receive_stretch(context, device, file, wanted, &stretch).await {
+        match receive_stretch(from, file, wanted, &stretch).await {
             Ok(()) => {}
             Err(StageError::Incomplete(_) | StageError::Mismatch) => {
                 // This device has it no more, or is gone, or lies.
                 lock(work).push_front(stretch);
-                return Ok(Some(device));
+                return Ok(Some(from.device));
             }
             Err(error) => return Err(error),
         }
@@ -284,19 +301,19 @@ async fn work_off(
 
 /// Fetches, verifies and writes one stretch, or as much of it as comes.
 async fn receive_stretch(
-    context: &Context,
-    device: DeviceId,
+    from: &Source<'_>,
     file: &Arc<StagedFile>,
     wanted: FileBlocks,
     stretch: &Stretch,
 ) -> Result<(), StageError> {
+    let Source { context, device, tally } = *from;
     let gone = || StageError::Incomplete(stretch.len());
     let link = context.hub.links.get(device).ok_or_else(gone)?;
     let request =
         Request { folder: context.folder.id.clone(), body: RequestBody::Blocks(vec![wanted]) };
     let response =
         link.connection.request(Bytes::from(encode_request(&request))).await.map_err(|_| gone())?;
-    let mut answer = Answer::new(context, device, response);
+    let mut answer = Answer::new(context, device, response).counted_by(tally);
     let mut blocks = Vec::with_capacity(stretch.len());
     let mut bytes = 0;
     for (index, range) in stretch {

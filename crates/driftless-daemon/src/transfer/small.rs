@@ -87,11 +87,15 @@ async fn receive(context: &Context, device: DeviceId, jobs: &[FetchJob]) -> Vec<
     };
     let body = RequestBody::Blocks(jobs.iter().map(file).collect());
     let request = Request { folder: context.folder.id.clone(), body };
+    let paths = jobs.iter().map(|job| job.path.clone()).collect();
+    let bytes = jobs.iter().map(|job| job.size_bytes).sum();
+    let ticket = context.receiving(vec![device], (paths, bytes, 0));
     let Ok(response) = link.connection.request(Bytes::from(encode_request(&request))).await else {
         return received;
     };
-    let mut answer = Answer::new(context, device, response);
-    for (job, slot) in jobs.iter().zip(&mut received) {
+    let mut answer = Answer::new(context, device, response).counted_by(&ticket.tally);
+    for (place, (job, slot)) in jobs.iter().zip(&mut received).enumerate() {
+        ticket.tally.turn_to(place);
         match answer.block(job.size_bytes, &block(job).hash).await {
             Ok(bytes) => *slot = bytes,
             Err(error) => {

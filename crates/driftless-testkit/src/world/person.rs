@@ -4,8 +4,8 @@
 //! with was theirs to do away with. Nothing happens where the tree does not
 //! allow it.
 
-use driftless_core::{ContentId, Level, RelPath};
-use driftless_engine::{Choice, Engine, Input, Status};
+use driftless_core::{Content, ContentId, Level, RelPath};
+use driftless_engine::{Choice, Engine, Input, Reopen, Side, Status};
 
 use super::device::id_of;
 use super::disk::{Blob, Node, Shelf};
@@ -154,6 +154,44 @@ impl<I: WorldIndex> World<I> {
         self.resolve(device, name, choice);
     }
 
+    /// Takes back how a conflict was decided, which came to `settled`; it was
+    /// among `sides`, of which the first was shown, and others were kept as `beside`.
+    pub fn reopen(
+        &mut self,
+        device: usize,
+        name: &str,
+        settled: &str,
+        sides: &[&str],
+        beside: &[&str],
+    ) {
+        self.note(format_args!("{device}: a person takes back what became of {name}"));
+        // What it came to may be nowhere else.
+        self.ledger.is_unsure = true;
+        for name in beside.iter().chain([&name]) {
+            self.ledger.touch(device, &path(name));
+        }
+        let disk = &mut self.devices[device].disk;
+        let mtime_ns = disk.clock_ns;
+        let file = |text: &str| {
+            let blob = Blob::new(text.as_bytes());
+            let (content, size_bytes) = (blob.content, blob.bytes.len() as u64);
+            Content::File { content, size_bytes, level: Level::default(), mode: 0o644, mtime_ns }
+        };
+        for text in sides {
+            let blob = Blob::new(text.as_bytes());
+            disk.shelve(Shelf::Heads, blob.content, Some(blob));
+        }
+        disk.sync();
+        let side = |text: &&str| Side { content: file(text), blocks: Default::default() };
+        let reopen = Reopen {
+            path: path(name),
+            settled: file(settled),
+            sides: sides.iter().map(side).collect(),
+            beside: beside.iter().map(|name| path(name)).collect(),
+        };
+        self.tell(device, Input::Reopen(Box::new(reopen)));
+    }
+
     /// Lets a held back mass change go ahead.
     pub fn confirm(&mut self, device: usize) {
         self.tell(device, Input::Confirm);
@@ -201,6 +239,13 @@ impl<I: WorldIndex> World<I> {
             let paths = names.iter().map(|name| path(name)).collect();
             self.soon(device, 40_000, Event::Hint(paths));
         }
+    }
+
+    /// The choice of the version of a path that is shown least.
+    pub fn least_shown(&self, device: usize, name: &str) -> Option<Choice> {
+        let entry = self.devices[device].index().get(&path(name)).ok()??;
+        let least = entry.heads.iter().next_back()?;
+        Some(Choice::Head(Box::new(least.record.clone())))
     }
 
     /// Whether a device keeps `text` in its history.

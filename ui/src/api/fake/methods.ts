@@ -56,8 +56,7 @@ function general(
     subscribe: () => ({}),
     'transfer.list': () => world.transfers,
     'activity.list': ({ after, limit = 200 }) => {
-      const page = pageOf(world.activity, after, limit);
-      return { events: page.entries, next: page.next };
+      return pageOf(world.activity, after, limit);
     },
   };
 }
@@ -292,7 +291,13 @@ function decisions(world: World, tell: (body: EventBody) => void): Part<'conflic
       settled.set(id, one);
       world.conflicts = world.conflicts.filter((other) => other !== one);
       countConflicts(world);
-      tell({ type: 'conflict-resolved', folder: one.folder, id, path: one.path });
+      tell({
+        type: 'conflict-resolved',
+        folder: one.folder,
+        id,
+        path: one.path,
+        device: world.status.device.id,
+      });
       return {
         folder: one.folder,
         path: one.path,
@@ -300,14 +305,16 @@ function decisions(world: World, tell: (body: EventBody) => void): Part<'conflic
       };
     },
     'conflict.undo': ({ ids }) => {
+      const paths = [];
       for (const id of ids) {
         const one = settled.get(id);
         if (!one) throw failure('not-found', 'this resolution was not made here');
         world.conflicts = [one, ...world.conflicts];
         countConflicts(world);
         tell({ type: 'conflict-opened', folder: one.folder, id, path: one.path });
+        paths.push(one.path);
       }
-      return {};
+      return { paths };
     },
     'history.list': () => ({ entries: [], next: null }),
     'history.restore': ({ folder, path, to }) => {
@@ -326,7 +333,7 @@ function decisions(world: World, tell: (body: EventBody) => void): Part<'conflic
       const list = world.history.filter(
         (one) => (folder === undefined || one.folder === folder) && one.path.toLowerCase().includes(wanted),
       );
-      return pageOf(list, after, limit);
+      return { ...pageOf(list, after, limit), cut_short: false };
     },
   };
 }

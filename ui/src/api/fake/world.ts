@@ -1,17 +1,20 @@
 // The scripted daemon's world: what it would hold in memory and on disk, for each scenario.
 import type {
+  Activity,
   Conflict,
   DeviceStatus,
-  Event,
+  EventBody,
   FolderStatus,
+  FoundVersion,
   Nearby,
   OfferView,
   PairRequest,
   Problem,
   Settings,
   Status,
+  Transfer,
 } from '../generated/control';
-import type { AppSettings, FoundVersion, Rules, Transfer } from '../wanted';
+import type { AppSettings, Rules } from '../wanted';
 import { deviceId, DEVICES, fileName, FOLDERS, HARD_NAMES, HOME, pick } from './words';
 
 export const SCENARIOS = [
@@ -33,7 +36,7 @@ export type World = {
   offers: OfferView[];
   conflicts: Conflict[];
   history: FoundVersion[];
-  activity: Event[];
+  activity: Activity[];
   transfers: Transfer[];
   nearby: Nearby[];
   requests: PairRequest[];
@@ -136,7 +139,8 @@ function typical(nowMs: number): World {
     folder: 'photos',
     path,
     direction: at === 1 ? 'sending' : 'receiving',
-    device_name: DEVICES[0],
+    files: 1,
+    devices: [DEVICES[0]],
     bytes: (at + 1) * 12 * MIB,
     done_bytes: (at + 1) * 5 * MIB,
     rate_bytes_per_s: (3 - at) * 3 * MIB,
@@ -168,7 +172,8 @@ function crowded(nowMs: number): World {
     folder: world.status.folders[at]?.id ?? '',
     path: HARD_NAMES[at] ?? `Album/${fileName(at)}`,
     direction: at % 2 === 0 ? 'receiving' : 'sending',
-    device_name: DEVICES[at % DEVICES.length] ?? '',
+    files: at % 5 === 4 ? 214 : 1,
+    devices: [DEVICES[at % DEVICES.length] ?? ''],
     bytes: 50 * MIB,
     done_bytes: pick(at, 50) * MIB,
     rate_bytes_per_s: pick(at, 9) * MIB,
@@ -364,37 +369,63 @@ function versions(world: World, number: number, nowMs: number): FoundVersion[] {
       path: number > 100 && HARD_NAMES[at] ? HARD_NAMES[at] : `Letters/${fileName(at)}`,
       size: 2000 + pick(at, 4_000_000),
       displaced_at_ms: nowMs - at * 37 * MINUTE_MS,
+      device: deviceId(1 + pick(at, 2)),
       device_name: DEVICES[pick(at, 2)] ?? null,
       reason: reasons[at % reasons.length] ?? 'overwritten',
     };
   });
 }
 
-function events(world: World, number: number, nowMs: number): Event[] {
+function events(world: World, number: number, nowMs: number): Activity[] {
   const actions = ['created', 'changed', 'renamed', 'deleted', 'changed'] as const;
-  return Array.from({ length: number }, (_, at): Event => {
+  return Array.from({ length: number }, (_, at): Activity => {
     const at_ms = nowMs - (at + 1) * 4 * MINUTE_MS;
-    const cursor = `0-${(100_000 - at).toString(16)}`;
     const device = world.status.devices[0];
-    if (at % 12 === 5 && device) {
-      const { id, name } = device;
-      return {
-        cursor,
-        at_ms,
-        body: { type: 'device-connected', device: id, name, address: '192.168.1.34:22100' },
-      };
-    }
+    const one = world.status.folders[pick(at >> 2, world.status.folders.length)];
     const path = number > 100 && HARD_NAMES[at] ? HARD_NAMES[at] : `Letters/${fileName(at)}`;
+    const count = at % 6 === 1 ? 214 : 1;
+    const body: EventBody =
+      at % 12 === 5 && device
+        ? { type: 'paired', device: device.id, name: device.name }
+        : {
+            type: 'item-synced',
+            folder: one?.id ?? '',
+            path,
+            action: actions[at % actions.length] ?? 'changed',
+            device: device?.id ?? null,
+          };
     return {
-      cursor,
+      id: number - at,
+      since_ms: at_ms - (count - 1) * 100,
       at_ms,
-      body: {
-        type: 'item-synced',
-        folder: world.status.folders[pick(at >> 2, world.status.folders.length)]?.id ?? '',
-        path,
-        action: actions[at % actions.length] ?? 'changed',
-        device: device?.id ?? null,
-      },
+      count,
+      paths: count === 1 ? [path] : Array.from({ length: 20 }, (_, more) => `Letters/${fileName(more)}`),
+      body,
+      folder_label: one?.label ?? null,
+      device_name: device?.name ?? null,
     };
   });
+}
+
+/** Adds to what happened, as one with what it goes on with. */
+export function remember(world: World, body: EventBody, at_ms: number): void {
+  if (body.type === 'progress' || body.type === 'config-changed') return;
+  const last = world.activity[0];
+  const path = 'path' in body ? body.path : '';
+  if (last && body.type === 'item-synced' && last.body.type === body.type && at_ms - last.at_ms < 10_000) {
+    world.activity[0] = { ...last, at_ms, count: last.count + 1, body };
+    return;
+  }
+  const folder = 'folder' in body ? world.status.folders.find((one) => one.id === body.folder) : undefined;
+  const entry: Activity = {
+    id: (last?.id ?? 0) + 1,
+    since_ms: at_ms,
+    at_ms,
+    count: 1,
+    paths: path === '' ? [] : [path],
+    body,
+    folder_label: folder?.label ?? null,
+    device_name: null,
+  };
+  world.activity = [entry, ...world.activity];
 }

@@ -1,14 +1,16 @@
+import { count } from '../number';
 import { named } from '../safe';
 
 export const activity = {
   title: 'Activity',
   now: 'Transfers now',
-  from: (device: string) => `From ${named(device)}`,
-  to: (device: string) => `To ${named(device)}`,
+  from: (devices: readonly string[]) => `From ${devices.map(named).join(', ')}`,
+  to: (devices: readonly string[]) => `To ${devices.map(named).join(', ')}`,
+  files: (number: number) => `${count(number)} files`,
   problems: 'Problems',
   lately: 'Lately',
   empty: 'Nothing happened yet',
-  emptyDetail: 'Files that arrive, devices that come and go: it is all listed here.',
+  emptyDetail: 'Files that come and go, conflicts and problems: it is all listed here.',
   actions: {
     created: 'Added',
     changed: 'Changed',
@@ -21,6 +23,7 @@ export const activity = {
   disconnected: (device: string) => `${named(device)} went offline`,
   conflictOpened: 'Conflict',
   conflictResolved: 'Conflict settled',
+  stopped: 'Folder stopped',
   problemOpened: 'Problem',
   problemCleared: 'Problem solved',
   paired: (device: string) => `Paired with ${named(device)}`,

@@ -1,10 +1,10 @@
-// How an event reads in a line.
-import type { EventBody, ItemAction, Status } from '../../api/generated/control';
+// How something that happened reads in a line.
+import type { Activity, ItemAction, Status } from '../../api/generated/control';
 import type { IconName } from '../../components/icons';
-import { safe } from '../../format/safe';
+import { nameOf, safe } from '../../format/safe';
 import { text } from '../../format/text';
 
-export type EventLine = { icon: IconName; what: string; path: string; where: string };
+export type EventLine = { icon: IconName; what: string; name: string; paths: string[]; where: string };
 
 const say = text.activity;
 const ICONS: Record<ItemAction, IconName> = {
@@ -15,45 +15,48 @@ const ICONS: Record<ItemAction, IconName> = {
   deleted: 'bin',
 };
 
-export function describe(body: EventBody, status: Status | null): EventLine {
-  const label = (id: string) => safe(status?.folders.find((folder) => folder.id === id)?.label ?? id);
-  const line = (icon: IconName, what: string, path = '', where = ''): EventLine => ({
+/** How many paths a line names when it is pointed at. */
+const NAMED = 20;
+
+export function describe(entry: Activity, status: Status | null): EventLine {
+  const { body } = entry;
+  const label = entry.folder_label === null ? '' : safe(entry.folder_label);
+  const name = entry.count > 1 ? say.files(entry.count) : safe(nameOf(entry.paths[0] ?? ''));
+  const paths = entry.paths.slice(0, NAMED);
+  const line = (icon: IconName, what: string, where = label): EventLine => ({
     icon,
     what,
-    path,
+    name,
+    paths,
     where,
   });
   switch (body.type) {
-    case 'item-synced': {
-      const by = deviceName(status, body.device);
-      const where = by === null ? label(body.folder) : `${label(body.folder)}, ${say.by(by)}`;
-      return line(ICONS[body.action], say.actions[body.action], body.path, where);
-    }
-    case 'device-connected':
-      return line('laptop', say.connected(body.name));
-    case 'device-disconnected':
-      return line('laptop', say.disconnected(body.name));
+    case 'item-synced':
+      return line(ICONS[body.action], say.actions[body.action], by(entry, label, status));
     case 'conflict-opened':
-      return line('fork', say.conflictOpened, body.path, label(body.folder));
+      return line('fork', say.conflictOpened);
     case 'conflict-resolved':
-      return line('fine', say.conflictResolved, body.path, label(body.folder));
+      return line('fine', say.conflictResolved, by(entry, label, status));
     case 'problem-opened': {
-      const where = body.folder === null ? '' : label(body.folder);
-      return line('needs-you', say.problemOpened, body.problem.path || body.problem.message, where);
+      const shown = line('needs-you', say.problemOpened);
+      return body.problem.path === '' ? { ...shown, name: safe(body.problem.message) } : shown;
     }
     case 'problem-cleared':
-      return line('fine', say.problemCleared, body.path, body.folder === null ? '' : label(body.folder));
+      return line('fine', say.problemCleared);
+    case 'folder-state':
+      return line('broken', say.stopped);
     case 'paired':
-      return line('link', say.paired(body.name));
+      return { ...line('link', say.paired(body.name), ''), name: '' };
     case 'offer':
-      return line('folder', say.offered(body.offer.label));
+      return { ...line('folder', say.offered(body.offer.label), ''), name: '' };
     default:
       return line('info', say.other);
   }
 }
 
-function deviceName(status: Status | null, id: string | null): string | null {
-  if (status === null || id === null) return null;
-  if (id === status.device.id) return status.device.name;
-  return status.devices.find((device) => device.id === id)?.name ?? null;
+/** Where it was, and who did it: another device, or this one where that is told. */
+function by(entry: Activity, label: string, status: Status | null): string {
+  const own = 'device' in entry.body && entry.body.device !== null ? status?.device.name : undefined;
+  const name = entry.device_name ?? own;
+  return name === undefined ? label : [label, say.by(name)].filter((word) => word !== '').join(', ');
 }
