@@ -136,7 +136,10 @@ fn n8_a_device_that_is_removed_in_mid_transfer_gets_no_more() {
     link.wait(response.read_exact(&mut [0; 1 << 20])).unwrap();
 
     scene.ada.ok(&["device", "remove", "eve"]);
-    assert_eq!(link.is_cut(), CloseReason::Removed);
+    // On a link as full as this the packet that says so can be lost; then
+    // nobody knows the connection any more.
+    let reason = link.is_cut();
+    assert!(matches!(reason, CloseReason::Removed | CloseReason::Lost), "{reason:?}");
     let mut came = 0;
     let ended = loop {
         match link.wait(response.read_chunk(1 << 20)) {
