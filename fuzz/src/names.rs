@@ -3,6 +3,7 @@
 use std::path::{Component, Path};
 
 use driftless_core::{ContentId, DeviceId, FolderId, InstanceId, RelPath};
+use driftless_daemon::device_link::DeviceLink;
 use driftless_fs::fuzzing::{read_marker, read_version_name, write_marker};
 use driftless_fs::history::Label;
 
@@ -38,6 +39,9 @@ pub(crate) fn identifiers(bytes: &[u8]) {
         assert!(
             text.to_uppercase().contains(&device.short()[..1]) || text.contains(['0', '1', '8'])
         );
+    }
+    if let Ok(link) = text.parse::<DeviceLink>() {
+        assert_eq!(link.to_string().parse(), Ok(link));
     }
     if let Ok(folder) = FolderId::parse(text) {
         assert_eq!(folder.as_str(), text);

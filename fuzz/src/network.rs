@@ -1,14 +1,15 @@
-//! What strangers can say: in pairing, in announcements, in a TLS hello.
+//! What strangers can say: in pairing, in announcements, in a TLS hello and certificate.
 
 use std::net::{IpAddr, Ipv4Addr};
 
 use driftless_core::DeviceId;
 use driftless_daemon::config::sanitize_name;
 use driftless_net::fuzzing::{
-    clean_name, is_called, pair_with, read_address, read_announcement, write_announcement,
+    clean_name, is_called, name_in_certificate, pair_with, read_address, read_announcement,
+    write_announcement,
 };
 
-/// L7: any bytes as the other side's message, proof, name and address.
+/// H16, L7: any bytes as the other side's message, proof, certificate, name and address.
 pub(crate) fn pairing(bytes: &[u8]) {
     // A message has 33 bytes; what follows it is the proof.
     let (message, proof) = bytes.split_at(bytes.len().min(33));
@@ -16,6 +17,7 @@ pub(crate) fn pairing(bytes: &[u8]) {
     pair_with(bytes, bytes);
     let text = String::from_utf8_lossy(bytes);
     is_presentable(&clean_name(&text));
+    is_presentable(&name_in_certificate(bytes));
     let (addresses, names) = read_address(&text);
     assert_eq!(addresses.len() + names.len(), 1);
     assert!(!is_called(DeviceId::from_bytes([1; 32]), &text), "a tag without the ID");

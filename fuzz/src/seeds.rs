@@ -236,6 +236,7 @@ fn configs() -> Vec<String> {
         r#"name = "ada" # a comment
 listen = ["0.0.0.0:22100", "[::]:1"]
 discovery = false
+requests = false
 
 [[device]]
 id = "{device}"
@@ -249,6 +250,11 @@ id = "{other}"
 [limits]
 send_bytes_per_s = "1.5 MiB"
 receive_bytes_per_s = 100000
+hours = "22:00-06:30"
+
+[history]
+days = 9
+max_bytes = "2 GiB"
 
 [[folder]]
 id = "notes"
@@ -314,6 +320,13 @@ fn pairings() -> Vec<Vec<u8>> {
     inputs.push([point(b'A', 0x58, 0x66), vec![7; 32]].concat());
     inputs.push(point(b'A', 0xff, 0xff));
     inputs.extend(texts(&["[::1]:22100", "10.0.0.1", "bob.example", "  Anna's\u{202e} laptop\n"]));
+    // A certificate as far as its name.
+    let der = |tag: u8, content: &[u8]| [&[tag, content.len() as u8], content].concat();
+    let name = [&[6, 3, 0x55, 4, 3][..], &der(0x0c, b"Anna's laptop\0\0\0")].concat();
+    let subject = der(0x30, &der(0x31, &der(0x30, &name)));
+    let before =
+        [der(0xa0, &[2, 1, 2]), der(2, &[1]), der(0x30, &[]), der(0x30, &[]), der(0x30, &[])];
+    inputs.push(der(0x30, &der(0x30, &[before.concat(), subject].concat())));
     inputs
 }
 
@@ -345,6 +358,9 @@ fn identifiers() -> Vec<Vec<u8>> {
     let paths = ["a/b/c", "../x", "/a", "a//b", ".driftless/x", "a/.driftless", "a:b", "CON"];
     let mut inputs = texts(&paths);
     inputs.extend(texts(&[&device, &lower, &instance, &content, "photos-2026"]));
+    let link =
+        format!("driftless://device/{device}?name=Anna%27s%20%F0&address=a:1&address=%5B::1%5D:1");
+    inputs.push(link.into_bytes());
     inputs
 }
 
