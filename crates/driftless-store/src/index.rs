@@ -1,6 +1,9 @@
 //! The index on an open database: core's port, and a few values for the daemon.
 
+mod children;
 mod entries;
+
+pub use children::{Children, Position};
 
 use driftless_core::index::Flag;
 use driftless_core::{
@@ -9,6 +12,7 @@ use driftless_core::{
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
+use crate::below::Sums;
 use crate::codec;
 use crate::error::IndexError;
 use crate::lists;
@@ -35,6 +39,8 @@ pub struct SqliteIndex {
     pub(crate) before: Option<Before>,
     /// Where entries are encoded.
     buffer: Vec<u8>,
+    /// What lies below each directory, once somebody asked.
+    sums: Option<Sums>,
 }
 
 /// What the index held in memory when the transaction began.
@@ -56,8 +62,8 @@ impl SqliteIndex {
         names: Names,
         slots: Vec<DeviceId>,
     ) -> Self {
-        let (before, buffer) = (None, Vec::new());
-        Self { connection, identity, last_sequence, totals, names, slots, before, buffer }
+        let (before, buffer, sums) = (None, Vec::new(), None);
+        Self { connection, identity, last_sequence, totals, names, slots, before, buffer, sums }
     }
 
     /// The value that [`SqliteIndex::put_meta`] stored under `name`.
@@ -146,6 +152,7 @@ impl Index for SqliteIndex {
         self.identity = before.identity;
         self.last_sequence = before.last_sequence;
         self.totals = before.totals;
+        self.sums = None;
         self.names.truncate(before.names);
         self.slots.truncate(before.slots);
         if self.connection.is_autocommit() {
@@ -214,6 +221,9 @@ impl Index for SqliteIndex {
             self.totals.remove(old);
         }
         self.totals.add(entry);
+        if let Some(sums) = &mut self.sums {
+            sums.replace(&key, old.as_ref().map(|(_, old)| old), Some(entry));
+        }
         if announce {
             self.last_sequence = next;
         }
@@ -222,9 +232,13 @@ impl Index for SqliteIndex {
 
     fn remove(&mut self, path: &RelPath) -> Result<(), IndexError> {
         self.in_transaction()?;
-        if let Some((id, old)) = self.find(&key::of_path(path))? {
+        let key = key::of_path(path);
+        if let Some((id, old)) = self.find(&key)? {
             self.connection.prepare_cached("DELETE FROM entries WHERE id = ?")?.execute([id])?;
             self.totals.remove(&old);
+            if let Some(sums) = &mut self.sums {
+                sums.replace(&key, Some(&old), None);
+            }
         }
         Ok(())
     }
@@ -367,6 +381,8 @@ impl Index for SqliteIndex {
 
     fn clear_holder(&mut self, slot: Slot) -> Result<(), IndexError> {
         self.in_transaction()?;
+        // Nearly every entry may change; counting anew costs less.
+        self.sums = None;
         self.walk(|index, found| {
             let mut entry = found.entry.clone();
             entry.heads.forget_holder(slot);

@@ -13,6 +13,7 @@
 //! (`synchronous=FULL`).
 
 mod activity;
+mod below;
 mod codec;
 mod error;
 #[doc(hidden)]
@@ -27,7 +28,8 @@ mod schema;
 mod state;
 
 pub use activity::{ActivityDb, Decision, Happened};
+pub use below::{Below, is_only_here, size_bytes};
 pub use error::{IndexError, OpenError};
-pub use index::{MAX_META_KEY_BYTES, MAX_META_VALUE_BYTES, SqliteIndex};
+pub use index::{Children, MAX_META_KEY_BYTES, MAX_META_VALUE_BYTES, Position, SqliteIndex};
 pub use open::{OpenMode, Opened, Owner};
 pub use place::quarantine;

@@ -3,6 +3,8 @@
 #[cfg(test)]
 mod conformance;
 #[cfg(test)]
+mod looking;
+#[cfg(test)]
 mod opening;
 #[cfg(test)]
 mod scratch;
