@@ -300,8 +300,16 @@ impl<I: Index> Engine<I> {
         }
     }
 
-    pub(crate) fn problem_at(&self, path: &str) -> Option<&Problem> {
+    /// The trouble with exactly this path.
+    pub fn problem_at(&self, path: &str) -> Option<&Problem> {
         self.problems.get(path)
+    }
+
+    /// The first trouble with anything below a directory.
+    pub fn problem_below(&self, directory: &str) -> Option<&Problem> {
+        let inside = format!("{directory}/");
+        let (path, problem) = self.problems.range(inside.clone()..).next()?;
+        path.starts_with(&inside).then_some(problem)
     }
 
     pub(crate) fn clear_problem(&mut self, path: &str) {

@@ -29,3 +29,4 @@ pub use io::{
     Absence, Action, Choice, Effect, Event, FetchError, Fetched, HashError, Hashed, Input,
     LocalSource, Reopen, Settled, Side, StopReason,
 };
+pub use work::Standing;

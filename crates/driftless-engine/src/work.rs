@@ -5,12 +5,16 @@
 //! still be moved and directories are empty when it is their turn. Whatever
 //! fails is planned again later from what is known then.
 //!
-//! `outcome` has what became of it, `brake` what waits for a person,
-//! `twins` what a folding disk's names stand in the way of.
+//! `outcome` has what became of it, `brake` what waits for a person, `standing`
+//! what is told of single paths, `twins` what a folding disk's names stand in
+//! the way of.
 
 mod brake;
 mod outcome;
+mod standing;
 mod twins;
+
+pub use standing::Standing;
 
 use std::collections::{BTreeMap, BTreeSet};
 
