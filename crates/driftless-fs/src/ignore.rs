@@ -24,6 +24,10 @@ use crate::problem::problem;
 use crate::root::Root;
 use crate::stat::{kind_of, stat_of};
 
+mod rule;
+
+pub use rule::{ReadRulesError, Rule, check_rule, read_root_rules};
+
 /// The name of a rule file.
 pub const IGNORE_FILE: &str = ".driftlessignore";
 
@@ -228,7 +232,7 @@ pub(crate) fn with_ancestors(path: &RelPath) -> impl Iterator<Item = RelPath> + 
     ends.filter_map(|end| RelPath::parse(&text[..end]).ok())
 }
 
-fn read_text(fd: &impl AsFd, stat: &Stat) -> Result<String, String> {
+pub(crate) fn read_text(fd: &impl AsFd, stat: &Stat) -> Result<String, String> {
     if kind_of(stat) != FileType::RegularFile {
         return Err("is no plain file; what it may cover is left alone".to_owned());
     }

@@ -19,6 +19,7 @@
 
 pub mod apply;
 mod beneath;
+mod beside;
 mod durable;
 mod folding;
 pub mod forget;
@@ -35,9 +36,11 @@ pub mod root;
 pub mod scan;
 pub mod staging;
 mod stat;
+pub mod survey;
 pub mod watch;
 
 pub use apply::apply;
+pub use beside::{Beside, Kind, beside, kind_at};
 pub use durable::make_durable;
 pub use hash::{HashError, Hashed, hash_file};
 pub use ignore::Ignore;
