@@ -23,6 +23,7 @@ mod databases;
 mod disks;
 mod failing;
 mod faulty;
+mod files;
 mod folding;
 mod harness;
 mod hostile;

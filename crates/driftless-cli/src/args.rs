@@ -325,6 +325,67 @@ pub(crate) enum Folder {
         #[arg(value_name = "F")]
         folder: String,
     },
+    /// List what a directory of a folder holds, and how each of it stands.
+    Browse {
+        #[arg(value_name = "F")]
+        folder: String,
+        /// The directory below the folder; the folder itself by default.
+        #[arg(value_name = "PATH", default_value = "", hide_default_value = true)]
+        path: String,
+        /// Pass over so many entries.
+        #[arg(long, value_name = "N", default_value_t = 0)]
+        offset: u64,
+        /// List at most so many entries, 1000 being the most.
+        #[arg(long, value_name = "N")]
+        limit: Option<u32>,
+    },
+    /// Say why a file is or is not here, and what to do about it.
+    Explain {
+        #[arg(value_name = "F")]
+        folder: String,
+        /// The path below the folder, or an absolute one.
+        #[arg(value_name = "PATH")]
+        path: String,
+    },
+    /// Change what a folder is called here, its direction, or what it leaves out.
+    Set(FolderSet),
+    /// Show what a folder leaves out; all of it is in `.driftlessignore`.
+    Rules {
+        #[arg(value_name = "F")]
+        folder: String,
+    },
+    /// List the presets that --leave-out takes, with those suggested for a directory marked.
+    Presets {
+        #[arg(value_name = "PATH")]
+        path: Option<PathBuf>,
+    },
+    /// Count what adding a directory would sync; changes nothing.
+    Preview {
+        /// The directory.
+        #[arg(value_name = "PATH")]
+        path: PathBuf,
+        /// Leave out what this preset names; may be repeated.
+        #[arg(long, value_name = "PRESET")]
+        leave_out: Vec<String>,
+    },
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct FolderSet {
+    #[arg(value_name = "F")]
+    pub(crate) folder: String,
+    /// What to call it here.
+    #[arg(long, value_name = "L")]
+    pub(crate) label: Option<String>,
+    /// Which way changes go.
+    #[arg(long, value_name = "M")]
+    pub(crate) mode: Option<Mode>,
+    /// Leave out what this preset names, too, on every device; may be repeated.
+    #[arg(long, value_name = "PRESET")]
+    pub(crate) leave_out: Vec<String>,
+    /// Leave out what this preset names no more; may be repeated.
+    #[arg(long, value_name = "PRESET")]
+    pub(crate) take_in: Vec<String>,
 }
 
 #[derive(Debug, Args)]
@@ -344,6 +405,9 @@ pub(crate) struct FolderAdd {
     /// Share it with this device; may be repeated.
     #[arg(long, value_name = "D")]
     pub(crate) share: Vec<String>,
+    /// Leave out what this preset names; may be repeated.
+    #[arg(long, value_name = "PRESET")]
+    pub(crate) leave_out: Vec<String>,
 }
 
 /// Which way a folder's changes go.
@@ -512,6 +576,15 @@ mod tests {
             "folder keep F",
             "folder keep F p q",
             "folder scrub F",
+            "folder add p --leave-out caches --leave-out build-outputs",
+            "folder browse F",
+            "folder browse F p --offset 5 --limit 2",
+            "folder explain F p",
+            "folder set F --label L --mode send-only --leave-out caches --take-in build-outputs",
+            "folder rules F",
+            "folder presets",
+            "folder presets p",
+            "folder preview p --leave-out caches",
             "status",
             "status F",
             "status --follow",

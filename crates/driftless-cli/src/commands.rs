@@ -4,6 +4,7 @@ mod activity;
 mod conflict;
 mod daemon;
 mod device;
+mod files;
 mod folder;
 mod generate;
 mod history;

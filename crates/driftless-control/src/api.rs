@@ -10,8 +10,10 @@ mod conflict;
 mod device;
 mod error;
 mod event;
+mod files;
 mod folder;
 mod history;
+mod rules;
 mod settings;
 mod status;
 
@@ -29,6 +31,7 @@ pub use error::{ApiError, ErrorCode};
 pub use event::{
     Cursor, CursorError, Event, EventBody, ItemAction, Snapshot, Subscribe, SubscriptionFrame,
 };
+pub use files::{BrowseEntry, BrowsePage, Explanation, FileState, FolderBrowse, FolderExplain};
 pub use folder::{
     ChangeAction, Confirmed, FolderAccept, FolderAdd, FolderChanges, FolderConfirm, FolderDecline,
     FolderKeep, FolderList, FolderMember, FolderMode, FolderOffers, FolderOverride, FolderPause,
@@ -38,6 +41,10 @@ pub use folder::{
 pub use history::{
     FoundVersion, HistoryEntry, HistoryFound, HistoryList, HistoryPage, HistoryReason,
     HistoryRestore, HistorySearch, Restored,
+};
+pub use rules::{
+    FolderPresets, FolderPreview, FolderRules, FolderSet, IgnorePreset, PreviewResult,
+    PreviewWarning, Rules, RulesView,
 };
 pub use settings::{HistorySettings, LimitHours, Settings, SettingsGet, SettingsSet};
 pub use status::{

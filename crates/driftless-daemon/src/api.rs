@@ -11,12 +11,16 @@ mod conflicts;
 mod devices;
 mod doctor;
 mod events;
+mod explain;
 mod failure;
+mod files;
 mod folders;
 mod history;
+mod listing;
 mod pairing;
 mod resolve;
 mod restore;
+mod rules;
 mod search;
 mod settings;
 mod status;
@@ -35,6 +39,7 @@ use crate::folder::{Asked, Phase, Shared, View};
 use crate::hub::Hub;
 use crate::run::Course;
 
+pub(crate) use listing::{Looks, forget_sums};
 pub(crate) use pairing::Pairing;
 
 /// What a handler comes to.
@@ -98,6 +103,12 @@ async fn answer(
         Request::FolderRevert(q) => Reply::to(&q, folders::revert(hub, &q).await?),
         Request::FolderKeep(q) => Reply::to(&q, folders::keep(hub, &q).await?),
         Request::FolderScrub(q) => Reply::to(&q, folders::scrub(hub, &q.folder).await?),
+        Request::FolderBrowse(q) => Reply::to(&q, files::browse(hub, &q).await?),
+        Request::FolderExplain(q) => Reply::to(&q, explain::explain(hub, &q).await?),
+        Request::FolderPresets(q) => Reply::to(&q, rules::presets(&q).await?),
+        Request::FolderPreview(q) => Reply::to(&q, rules::preview(hub, &q).await?),
+        Request::FolderRules(q) => Reply::to(&q, rules::rules(hub, &q.folder).await?),
+        Request::FolderSet(q) => Reply::to(&q, rules::set(hub, &q).await?),
         Request::ConflictList(q) => Reply::to(&q, conflicts::list(hub, &q).await?),
         Request::ConflictShow(q) => Reply::to(&q, conflicts::show(hub, &q.id).await?),
         Request::ConflictResolve(q) => Reply::to(&q, resolve::resolve(hub, &q).await?),

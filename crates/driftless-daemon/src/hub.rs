@@ -15,7 +15,7 @@ use driftless_proto::{FolderState, Hello};
 use tokio::sync::watch;
 
 use crate::activity::{Activity, Decided};
-use crate::api::Pairing;
+use crate::api::{Looks, Pairing, forget_sums};
 use crate::clock::{minute_of_day, now_ms};
 use crate::clones::Clones;
 use crate::config::{Config, ConfigError, DeviceConfig, FolderConfig, Settings};
@@ -51,6 +51,8 @@ pub(crate) struct Hub {
     pub(crate) underway: Arc<Underway>,
     /// What happened, for people.
     pub(crate) activity: Arc<Activity>,
+    /// What is kept for people who look into folders.
+    pub(crate) looks: Looks,
     pub(crate) events: Arc<EventLog>,
     settings: watch::Sender<Arc<Settings>>,
     folders: Mutex<BTreeMap<FolderId, Folder>>,
@@ -106,6 +108,7 @@ impl Hub {
             conduct: Conduct::default(),
             underway: Arc::default(),
             activity,
+            looks: Looks::default(),
             events,
             settings: watch::Sender::new(Arc::new(settings)),
             folders: Mutex::default(),
@@ -445,6 +448,11 @@ impl Hub {
         let now = now_ms();
         self.calm_clones();
         self.limit();
+        for id in self.looks.expire() {
+            if let Some((folder, _)) = self.folder(&id) {
+                let _ = folder.inbox.try_send(forget_sums());
+            }
+        }
         for folder in lock(&self.folders).values() {
             let at = folder.shared.tick_at_ms.load(std::sync::atomic::Ordering::Relaxed);
             if at <= now {

@@ -23,6 +23,7 @@ mod links;
 pub mod logging;
 mod memory;
 mod random;
+mod rules;
 mod run;
 mod serve;
 mod session;

@@ -1,6 +1,5 @@
 // How a folder's state reads.
-import type { FolderState, FolderStatus } from '../api/generated/control';
-import type { FileState } from '../api/wanted';
+import type { FileState, FolderState, FolderStatus } from '../api/generated/control';
 import type { Meaning } from './meaning';
 import { estimate, percent, rate } from './number';
 import { sentence } from './safe';

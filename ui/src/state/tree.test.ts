@@ -1,5 +1,5 @@
+import type { BrowseEntry, BrowsePage } from '../api/generated/control';
 import { expect, test } from 'vitest';
-import type { BrowseEntry, BrowsePage } from '../api/wanted';
 import { PAGE, Tree } from './tree';
 
 type Disk = Record<string, string[]>;
@@ -13,6 +13,7 @@ function lister(disk: Disk, asked: string[] = []) {
       name: name.replace('/', ''),
       kind: name.endsWith('/') ? 'directory' : 'file',
       size: 0,
+      at_least: false,
       mtime_ms: 0,
       state: 'up-to-date',
     }));

@@ -2,12 +2,13 @@
 
 use driftless_control::Method;
 use driftless_control::api::{
-    ChangeAction, Confirmed, FolderAccept, FolderAdd, FolderChanges, FolderConfirm, FolderDecline,
-    FolderKeep, FolderList, FolderMode, FolderOffers, FolderOverride, FolderPause, FolderRemove,
-    FolderRescan, FolderResume, FolderRevert, FolderScrub, FolderShare, FolderUnshare, FolderView,
-    LocalChange, OfferView, Scrubbed,
+    ChangeAction, Confirmed, FolderAccept, FolderAdd, FolderBrowse, FolderChanges, FolderConfirm,
+    FolderDecline, FolderExplain, FolderKeep, FolderList, FolderMode, FolderOffers, FolderOverride,
+    FolderPause, FolderRemove, FolderRescan, FolderResume, FolderRevert, FolderScrub, FolderShare,
+    FolderUnshare, FolderView, LocalChange, OfferView, Rules, Scrubbed,
 };
 
+use super::files;
 use crate::args::{self, Folder};
 use crate::failure::Failure;
 use crate::format::{plural, safe, short_path, size};
@@ -81,6 +82,17 @@ pub(super) async fn run(session: &Session, command: Folder) -> Result<(), Failur
             let scrubbed = session.call(FolderScrub { folder: folder_word(&folder)? }).await?;
             output.print(&scrubbed, scrub_text)
         }
+        Folder::Browse { folder, path, offset, limit } => {
+            let folder = folder_word(&folder)?;
+            files::browse(session, FolderBrowse { folder, path, offset, limit }).await
+        }
+        Folder::Explain { folder, path } => {
+            files::explain(session, FolderExplain { folder: folder_word(&folder)?, path }).await
+        }
+        Folder::Set(set) => files::set(session, set).await,
+        Folder::Rules { folder } => files::rules(session, folder_word(&folder)?).await,
+        Folder::Presets { path } => files::presets(session, path.as_deref()).await,
+        Folder::Preview { path, leave_out } => files::preview(session, &path, leave_out).await,
         Folder::Revert { folder, paths } => {
             let folder = folder_word(&folder)?;
             let reverted = session.call(FolderRevert { folder, paths }).await?;
@@ -108,8 +120,9 @@ async fn quietly<M: Method>(session: &Session, request: M) -> Result<(), Failure
 
 /// Adds a folder, through the daemon or for the next one, and prints its ID.
 async fn run_add(session: &Session, add: args::FolderAdd) -> Result<(), Failure> {
-    let args::FolderAdd { path, id, label, mode, share } = add;
-    let request = FolderAdd { path: absolute(&path)?, id, label, mode: mode.into(), share };
+    let args::FolderAdd { path, id, label, mode, share, leave_out } = add;
+    let rules = (!leave_out.is_empty()).then(|| Rules { presets: leave_out, ..Rules::default() });
+    let request = FolderAdd { path: absolute(&path)?, id, label, mode: mode.into(), share, rules };
     let view = match session.connect_if_running().await? {
         Some(client) => client.call(request).await?,
         None => offline::add_folder(&session.home, &request)?,

@@ -3,6 +3,8 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
+use super::Rules;
+
 /// In which direction a folder syncs.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(rename_all = "kebab-case")]
@@ -36,6 +38,10 @@ pub struct FolderAdd {
     /// Devices to share it with.
     #[serde(default)]
     pub share: Vec<String>,
+    /// What to leave out from the beginning, so that nothing is sent that should not be.
+    #[serde(default)]
+    #[ts(optional)]
+    pub rules: Option<Rules>,
 }
 
 /// Shares a folder with more devices.

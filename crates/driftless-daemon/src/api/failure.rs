@@ -3,7 +3,7 @@
 use driftless_control::{ApiError, ErrorCode};
 use driftless_net::PairError;
 
-use crate::config::provision::ProvisionError;
+use crate::config::provision::{ProvisionError, RulesError};
 use crate::config::{ConfigError, EditError, LookupError};
 use crate::trouble::with_causes;
 
@@ -59,6 +59,13 @@ impl From<EditError> for ApiError {
             EditError::Lookup(error) => error.into(),
             EditError::Config(error) => error.into(),
         }
+    }
+}
+
+impl From<RulesError> for ApiError {
+    fn from(error: RulesError) -> Self {
+        let code = if error.is_usage() { ErrorCode::Usage } else { ErrorCode::Failed };
+        Self { code, message: with_causes(&error), hint: error.hint() }
     }
 }
 

@@ -42,7 +42,7 @@ pub(super) fn list(hub: &Hub) -> Vec<FolderView> {
     settings.folders.iter().map(|folder| provision::folder_view(&settings, folder)).collect()
 }
 
-fn view(hub: &Hub, id: &FolderId) -> Outcome<FolderView> {
+pub(super) fn view(hub: &Hub, id: &FolderId) -> Outcome<FolderView> {
     let settings = hub.settings();
     let folder = settings.find_folder(id.as_str())?;
     Ok(provision::folder_view(&settings, folder))
@@ -137,6 +137,7 @@ pub(super) async fn accept(hub: &Arc<Hub>, request: &FolderAccept) -> Outcome<Fo
         label: sanitize_name(&label),
         mode: request.mode,
         share: devices.iter().map(ToString::to_string).collect(),
+        rules: None,
     };
     add(hub, add_request).await
 }

@@ -19,6 +19,8 @@ use super::{
 };
 use crate::device_link::{DeviceLink, ParseLinkError};
 use crate::home::Home;
+use crate::rules;
+pub use crate::rules::RulesError;
 
 /// Why a device or folder was not added.
 #[derive(Debug, thiserror::Error)]
@@ -75,6 +77,9 @@ pub enum ProvisionError {
         /// What the system said.
         source: std::io::Error,
     },
+    /// What it is to leave out cannot be written down.
+    #[error(transparent)]
+    Rules(#[from] RulesError),
     /// It is there already.
     #[error("{0}")]
     Known(String),
@@ -103,19 +108,21 @@ impl ProvisionError {
                 Some(format!("choose another directory, or go on with it by --id {found}"))
             }
             Self::Directory { .. } => Some("choose a directory that you may write".to_owned()),
+            Self::Rules(error) => error.hint(),
             Self::Identity(_) | Self::Known(_) | Self::Edit(_) => None,
         }
     }
 
     /// Whether the request itself makes no sense.
     pub fn is_usage(&self) -> bool {
-        matches!(
-            self,
+        match self {
             Self::DeviceId { .. }
-                | Self::Link { .. }
-                | Self::FolderId { .. }
-                | Self::RelativePath(_)
-        )
+            | Self::Link { .. }
+            | Self::FolderId { .. }
+            | Self::RelativePath(_) => true,
+            Self::Rules(error) => error.is_usage(),
+            _ => false,
+        }
     }
 }
 
@@ -165,9 +172,9 @@ pub fn add_device(home: &Home, request: &api::DeviceAdd) -> Result<DeviceConfig,
 ///
 /// The ID is malformed or in use, the path is relative, inside another folder
 /// or marked as another, a device to share it with is unknown, or the
-/// directory cannot be made.
+/// directory or its rules cannot be made.
 pub fn add_folder(home: &Home, request: &api::FolderAdd) -> Result<FolderConfig, ProvisionError> {
-    let api::FolderAdd { path, id, label, mode, share } = request;
+    let api::FolderAdd { path, id, label, mode, share, rules } = request;
     let directory = PathBuf::from(path);
     if !directory.is_absolute() {
         return Err(ProvisionError::RelativePath(path.clone()));
@@ -177,6 +184,9 @@ pub fn add_folder(home: &Home, request: &api::FolderAdd) -> Result<FolderConfig,
         folder.label.clone_from(label);
     }
     folder.mode = mode_of(*mode);
+    if let Some(rules) = rules {
+        rules::written("", rules)?;
+    }
     Config::edit(home, |config| {
         for query in share {
             let device = config.find_device(query).map_err(EditError::from)?.id;
@@ -188,7 +198,12 @@ pub fn add_folder(home: &Home, request: &api::FolderAdd) -> Result<FolderConfig,
         config.add_folder(&folder).map_err(|error| known_or(is_known, error))?;
         // Made last, so that a refused folder leaves no directory behind.
         std::fs::create_dir_all(&folder.path)
-            .map_err(|source| ProvisionError::Directory { path: folder.path.clone(), source })
+            .map_err(|source| ProvisionError::Directory { path: folder.path.clone(), source })?;
+        if let Some(wanted) = rules {
+            // Before anybody looks at the directory, so that nothing is sent that should not be.
+            rules::begin(&folder.path, home.identity()?.device_id(), wanted)?;
+        }
+        Ok::<_, ProvisionError>(())
     })?;
     Ok(folder)
 }
@@ -217,7 +232,7 @@ fn folder_id(asked: Option<&str>, directory: &Path) -> Result<FolderId, Provisio
     }
 }
 
-fn mode_of(mode: api::FolderMode) -> FolderMode {
+pub(crate) fn mode_of(mode: api::FolderMode) -> FolderMode {
     match mode {
         api::FolderMode::SendReceive => FolderMode::SendReceive,
         api::FolderMode::SendOnly => FolderMode::SendOnly,

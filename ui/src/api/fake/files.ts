@@ -1,6 +1,12 @@
 // The scripted daemon's files: listings that are computed, so that a million of them cost nothing.
-import type { BrowseEntry, BrowsePage, Explanation, FileState } from '../wanted';
-import type { FolderStatus, Problem } from '../generated/control';
+import type {
+  BrowseEntry,
+  BrowsePage,
+  Explanation,
+  FileState,
+  FolderStatus,
+  Problem,
+} from '../generated/control';
 import { fileName, HARD_NAMES, pick } from './words';
 import type { World } from './world';
 
@@ -35,11 +41,25 @@ function entryAt(directories: readonly string[], index: number, depth: number): 
   const mtime_ms = Date.now() - pick(index, 400) * DAY_MS;
   if (directory !== undefined) {
     const state: FileState = index === 2 && depth === 0 ? 'receiving' : 'up-to-date';
-    return { name: directory, kind: 'directory', size: 4_000_000 * (index + 3), mtime_ms, state };
+    return {
+      name: directory,
+      kind: 'directory',
+      size: 4_000_000 * (index + 3),
+      at_least: false,
+      mtime_ms,
+      state,
+    };
   }
   const seed = index - directories.length;
   const name = (depth === 1 ? HARD_NAMES[seed] : undefined) ?? fileName(seed);
-  return { name, kind: 'file', size: 900 + pick(seed, 9_000_000), mtime_ms, state: stateOf(seed) };
+  return {
+    name,
+    kind: 'file',
+    size: 900 + pick(seed, 9_000_000),
+    at_least: false,
+    mtime_ms,
+    state: stateOf(seed),
+  };
 }
 
 /** Every state, early on and again and again. */
@@ -55,43 +75,53 @@ function stateOf(seed: number): FileState {
   return states[seed % 40] ?? 'up-to-date';
 }
 
-export function explain(state: FileState, holders: string[], problem?: Problem): Explanation {
-  const why: Record<FileState, Omit<Explanation, 'state' | 'holders'>> = {
-    'up-to-date': { cause: 'settled', message: 'This device has the newest version', hint: null, rule: null },
+export function explain(path: string, state: FileState, holders: string[], problem?: Problem): Explanation {
+  const why: Record<FileState, Pick<Explanation, 'cause' | 'message' | 'hint'>> = {
+    'up-to-date': { cause: 'settled', message: 'This device has the newest version', hint: null },
     'only-here': {
       cause: 'device-offline',
       message: 'It was changed here, and no other device of this folder has been online since',
       hint: 'Turn on one of the devices that share this folder.',
-      rule: null,
     },
-    receiving: { cause: 'queued', message: 'It is on its way', hint: null, rule: null },
+    receiving: { cause: 'queued', message: 'It is on its way', hint: null },
     waiting: {
       cause: 'device-offline',
       message: 'Only Work laptop has it, and it is offline',
       hint: 'Turn on Work laptop; it then arrives by itself.',
-      rule: null,
     },
     conflict: {
       cause: 'conflict',
       message: 'It was changed on two devices at once',
       hint: 'Choose which version to keep.',
-      rule: null,
     },
     'left-out': {
       cause: 'rule',
-      message: 'A rule of this folder leaves it out, so it stays on this device',
-      hint: null,
-      rule: '*.tmp',
+      message: 'a rule leaves it out: *.tmp',
+      hint: 'change line 3 of .driftlessignore to have it synced',
     },
     problem: {
       cause: 'unreadable',
       message: 'It may not be read',
       hint: 'Give yourself permission to read it, then check again.',
-      rule: null,
     },
   };
-  if (problem) {
-    return { state: 'problem', cause: problem.code, ...problem, holders, rule: null };
-  }
-  return { state, holders: state === 'up-to-date' || state === 'conflict' ? holders : [], ...why[state] };
+  const rule = state === 'left-out';
+  const said = {
+    path,
+    state,
+    ...why[state],
+    holders: state === 'up-to-date' || state === 'conflict' ? holders : [],
+    rule: rule ? '*.tmp' : null,
+    rule_file: rule ? '.driftlessignore' : null,
+    rule_line: rule ? 3 : null,
+  };
+  if (!problem) return said;
+  return {
+    ...said,
+    state: 'problem',
+    cause: problem.code,
+    message: problem.message,
+    hint: problem.hint,
+    holders,
+  };
 }

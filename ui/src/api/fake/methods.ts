@@ -1,7 +1,13 @@
 // What the scripted daemon answers. Changes its world as the real one would, and tells of it through `tell`.
 import type { Api, MethodName } from '../client';
-import type { ApiError, DeviceStatus, EventBody, FolderStatus, FolderView } from '../generated/control';
-import type { PreviewWarning } from '../wanted';
+import type {
+  ApiError,
+  DeviceStatus,
+  EventBody,
+  FolderStatus,
+  FolderView,
+  PreviewWarning,
+} from '../generated/control';
 import { browse, explain } from './files';
 import { QR } from './qr';
 import { deviceId, HOME } from './words';
@@ -242,7 +248,7 @@ function folders(world: World, tell: (body: EventBody) => void): Part<'folder'> 
       const corrupt = problems.filter(({ code }) => code === 'corrupt').map(({ path }) => path);
       return { files, bytes, corrupt };
     },
-    'folder.browse': ({ folder, path, offset, limit }) =>
+    'folder.browse': ({ folder, path, offset, limit = 1000 }) =>
       find(folder).files === 0 ? { entries: [], total: 0 } : browse(world, find(folder), path, offset, limit),
     'folder.explain': ({ folder, path }) => {
       const at = path.lastIndexOf('/');
@@ -250,7 +256,7 @@ function folders(world: World, tell: (body: EventBody) => void): Part<'folder'> 
       const listing = browse(world, shown, path.slice(0, Math.max(0, at)), 0, 1000).entries;
       const entry = listing.find((one) => one.name === path.slice(at + 1));
       const problem = shown.problems.find((one) => one.path === path);
-      return explain(entry?.state ?? 'up-to-date', shown.devices, problem);
+      return explain(path, entry?.state ?? 'up-to-date', shown.devices, problem);
     },
     'folder.presets': () => [
       { id: 'build', label: 'Build outputs', patterns: ['target/', 'node_modules/', '*.o'], suggested: true },
@@ -264,8 +270,10 @@ function folders(world: World, tell: (body: EventBody) => void): Part<'folder'> 
     ],
     'folder.preview': ({ path, presets, patterns }) =>
       previewOf(world, path, presets.length + patterns.length),
-    'folder.rules': ({ folder }) =>
-      world.rules.get(find(folder).id) ?? { presets: ['clutter'], patterns: [] },
+    'folder.rules': ({ folder }) => ({
+      ...(world.rules.get(find(folder).id) ?? { presets: ['clutter'], patterns: [] }),
+      written: [],
+    }),
     'folder.set': ({ folder, label, mode, rules }) => {
       const one = find(folder);
       if (rules) world.rules.set(one.id, rules);

@@ -10,11 +10,12 @@ import type {
   OfferView,
   PairRequest,
   Problem,
+  Rules,
   Settings,
   Status,
   Transfer,
 } from '../generated/control';
-import type { AppSettings, Rules } from '../wanted';
+import type { AppSettings } from '../wanted';
 import { deviceId, DEVICES, fileName, FOLDERS, HARD_NAMES, HOME, pick } from './words';
 
 export const SCENARIOS = [

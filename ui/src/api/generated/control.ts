@@ -72,6 +72,42 @@ message: string,
  */
 hint: string | null, };
 
+export type BrowseEntry = {
+/**
+ * Its name, made printable where it is no UTF-8.
+ */
+name: string,
+/**
+ * What it is.
+ */
+kind: EntryKind,
+/**
+ * How large it is; of a directory, all that is synced below it.
+ */
+size: number,
+/**
+ * Whether not all below a directory has been counted yet, so that there is more.
+ */
+at_least: boolean,
+/**
+ * When it was last modified; zero where that is not known.
+ */
+mtime_ms: number,
+/**
+ * How it stands; of a directory, the most pressing of all below it.
+ */
+state: FileState, };
+
+export type BrowsePage = {
+/**
+ * The entries.
+ */
+entries: Array<BrowseEntry>,
+/**
+ * How many entries the directory has.
+ */
+total: number, };
+
 export type ChangeAction = "added" | "changed" | "deleted";
 
 export type Check = {
@@ -512,6 +548,49 @@ rate_bytes_per_s: number,
  */
 eta_s: number | null, } | { "type": "config-changed" };
 
+export type Explanation = {
+/**
+ * The path below the folder's root.
+ */
+path: string,
+/**
+ * How it stands.
+ */
+state: FileState,
+/**
+ * A stable kebab-case word for the cause: a problem's code, or one of the folder (`paused`, `stopped`,
+ * `opening`, `send-only`, `mass-change`), of the path (`rule`, `conflict`, `local-change`, `deleted`,
+ * `unknown`, `not-looked-at`), of the work on it (`receiving`, `applying`, `queued`, `retrying`, `blocked`)
+ * or of the devices (`device-offline`, `not-shared`, `sending`, `settled`).
+ */
+cause: string,
+/**
+ * What is the case, as one sentence without a period.
+ */
+message: string,
+/**
+ * What to do about it, where something can be done.
+ */
+hint: string | null,
+/**
+ * IDs of the devices that durably hold the shown version.
+ */
+holders: Array<string>,
+/**
+ * The rule that leaves it out, as written, where one does.
+ */
+rule: string | null,
+/**
+ * The file that the rule is in, below the folder's root.
+ */
+rule_file: string | null,
+/**
+ * The rule's line in that file, from 1.
+ */
+rule_line: number | null, };
+
+export type FileState = "left-out" | "up-to-date" | "only-here" | "waiting" | "receiving" | "conflict" | "problem";
+
 export type FolderAccept = {
 /**
  * The offered folder, by ID or label.
@@ -546,7 +625,29 @@ mode: FolderMode,
 /**
  * Devices to share it with.
  */
-share: Array<string>, };
+share: Array<string>,
+/**
+ * What to leave out from the beginning, so that nothing is sent that should not be.
+ */
+rules?: Rules, };
+
+export type FolderBrowse = {
+/**
+ * Which folder.
+ */
+folder: string,
+/**
+ * The directory below the folder's root; the root when empty.
+ */
+path: string,
+/**
+ * How many entries to pass over.
+ */
+offset: number,
+/**
+ * At most so many; 1000 when absent, which is also the most.
+ */
+limit?: number, };
 
 export type FolderChanges = {
 /**
@@ -565,6 +666,16 @@ export type FolderDecline = {
  * The offered folder, by ID or label.
  */
 folder: string, };
+
+export type FolderExplain = {
+/**
+ * Which folder.
+ */
+folder: string,
+/**
+ * The path below its root, or an absolute one.
+ */
+path: string, };
 
 export type FolderKeep = {
 /**
@@ -604,6 +715,26 @@ export type FolderPause = {
  */
 folder: string, };
 
+export type FolderPresets = {
+/**
+ * Suggest what fits this directory, absolute.
+ */
+path?: string, };
+
+export type FolderPreview = {
+/**
+ * The directory, absolute.
+ */
+path: string,
+/**
+ * Sets to leave out.
+ */
+presets: Array<string>,
+/**
+ * Patterns to leave out.
+ */
+patterns: Array<string>, };
+
 export type FolderRemove = {
 /**
  * Which one.
@@ -637,11 +768,35 @@ folder: string,
  */
 paths: Array<string>, };
 
+export type FolderRules = {
+/**
+ * Which one.
+ */
+folder: string, };
+
 export type FolderScrub = {
 /**
  * Which one.
  */
 folder: string, };
+
+export type FolderSet = {
+/**
+ * Which one.
+ */
+folder: string,
+/**
+ * The name that people see here.
+ */
+label?: string,
+/**
+ * In which direction it syncs.
+ */
+mode?: FolderMode,
+/**
+ * What it leaves out, on every device.
+ */
+rules?: Rules, };
 
 export type FolderShare = {
 /**
@@ -957,6 +1112,24 @@ days: number,
  */
 max_bytes: number | null, };
 
+export type IgnorePreset = {
+/**
+ * What requests call it.
+ */
+id: string,
+/**
+ * What people call it.
+ */
+label: string,
+/**
+ * Its patterns.
+ */
+patterns: Array<string>,
+/**
+ * Whether it is wise here.
+ */
+suggested: boolean, };
+
 export type ItemAction = "created" | "changed" | "metadata" | "renamed" | "deleted";
 
 export type LimitHours = {
@@ -1121,6 +1294,54 @@ id: string,
  */
 name: string, };
 
+export type PreviewResult = {
+/**
+ * Whether the directory exists; it will be made otherwise.
+ */
+exists: boolean,
+/**
+ * Files that would be synced.
+ */
+files: number,
+/**
+ * Their bytes.
+ */
+bytes: number,
+/**
+ * Files that would be left out.
+ */
+left_out_files: number,
+/**
+ * Their bytes.
+ */
+left_out_bytes: number,
+/**
+ * Whether counting stopped at its bound of time, or something could not be read, so that there is more.
+ */
+at_least: boolean,
+/**
+ * What to think of first.
+ */
+warnings: Array<PreviewWarning>, };
+
+export type PreviewWarning = { "type": "home-directory" } | { "type": "system-directory" } | { "type": "inside-folder",
+/**
+ * What that folder is called.
+ */
+label: string, } | { "type": "around-folder",
+/**
+ * What that folder is called.
+ */
+label: string, } | { "type": "little-space",
+/**
+ * Whose disk.
+ */
+device_name: string,
+/**
+ * What may still be written to it.
+ */
+free_bytes: number, } | { "type": "not-writable" };
+
 export type Problem = {
 /**
  * The path below the folder's root; empty for the folder itself.
@@ -1184,6 +1405,31 @@ export type Reverted = {
  * How many paths.
  */
 files: number, };
+
+export type Rules = {
+/**
+ * IDs of sets that `folder.presets` lists.
+ */
+presets: Array<string>,
+/**
+ * Patterns of one's own, one to an entry, as in `.gitignore`. They come after the presets, so that `!` takes
+ * back.
+ */
+patterns: Array<string>, };
+
+export type RulesView = {
+/**
+ * IDs of the sets that hold.
+ */
+presets: Array<string>,
+/**
+ * Patterns that were given to `folder.add` or `folder.set`.
+ */
+patterns: Array<string>,
+/**
+ * Patterns that somebody wrote into the file by hand; only they change those.
+ */
+written: Array<string>, };
 
 export type Scrubbed = {
 /**
@@ -1439,6 +1685,12 @@ export interface Methods {
   "folder.revert": { params: FolderRevert; reply: Reverted };
   "folder.keep": { params: FolderKeep; reply: Done };
   "folder.scrub": { params: FolderScrub; reply: Scrubbed };
+  "folder.browse": { params: FolderBrowse; reply: BrowsePage };
+  "folder.explain": { params: FolderExplain; reply: Explanation };
+  "folder.presets": { params: FolderPresets; reply: Array<IgnorePreset> };
+  "folder.preview": { params: FolderPreview; reply: PreviewResult };
+  "folder.rules": { params: FolderRules; reply: RulesView };
+  "folder.set": { params: FolderSet; reply: FolderView };
   "conflict.list": { params: ConflictList; reply: ConflictPage };
   "conflict.show": { params: ConflictShow; reply: Conflict };
   "conflict.resolve": { params: ConflictResolve; reply: Resolved };

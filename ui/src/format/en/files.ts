@@ -17,7 +17,7 @@ export const files = {
   details: 'About the selected file',
   pick: 'Select a file to see where it is, and why.',
   heldBy: (names: string[]) => `On ${names.map(named).join(', ')}`,
-  rule: (rule: string) => `Left out by the rule “${named(rule)}”`,
+  atLeast: (size: string) => `≥ ${size}`,
   show: 'Show',
   showName: (name: string) => `Show ${named(name)} in the file manager`,
   resolve: 'Choose a version',
