@@ -142,9 +142,11 @@ test('a folder is paused, resumed and removed from its menu by keyboard, and the
   expect(await asked(app, 'folder.remove')).toEqual([]);
   await page.getByRole('button', { name: 'More for Documents' }).click();
   await page.getByRole('menuitem', { name: 'Remove…' }).click();
+  await page.getByLabel('Delete its history here, too').check();
   await page.getByRole('button', { name: 'Remove folder' }).click();
   await page.getByText('no longer syncs here').waitFor();
   expect(await page.getByRole('heading', { name: 'Documents' }).count()).toBe(0);
+  expect(await asked(app, 'folder.remove')).toEqual([{ folder: 'documents', forget_history: true }]);
   await finish(app);
 });
 

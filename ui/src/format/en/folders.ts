@@ -54,6 +54,7 @@ export const folders = {
   removeTitle: (label: string) => `Remove “${named(label)}”?`,
   removeDetail:
     'It stops syncing on this device. All files stay where they are, here and on your other devices.',
+  removeHistory: 'Delete its history here, too',
   removeConfirm: 'Remove folder',
   removed: (label: string) => `“${named(label)}” no longer syncs here. Its files are still there.`,
   offer: (device: string, label: string) => `${named(device)} offers “${named(label)}”`,
