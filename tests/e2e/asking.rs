@@ -58,6 +58,23 @@ fn a_link_tells_one_device_of_another_which_lets_it_in_by_one_yes() {
     settle_equal("notes", &[&ada, &bob]);
 }
 
+#[test]
+fn links_are_given_and_taken_while_no_daemon_runs() {
+    let scratch = Scratch::new();
+    let (ada, mut bob) = (Device::new(&scratch, "ada"), Device::new(&scratch, "bob"));
+    let link = ada.ok(&["id", "--link"]).trim().to_owned();
+    assert_eq!(link, format!("driftless://device/{}?name=ada", ada.id()));
+    bob.ok(&["device", "add", &format!("{link}&address=127.0.0.1:9"), "--name", "desk"]);
+    bob.start();
+    let known = bob.json(&["device", "list"]);
+    assert_eq!((&known[0]["id"], &known[0]["name"]), (&ada.id().into(), &"desk".into()));
+    assert_eq!(known[0]["addresses"], json!(["127.0.0.1:9"]));
+    let damaged = bob.run(&["device", "add", &link.replace("device/", "device/A")]);
+    assert!(damaged.failed(2).contains("is no link to a device"), "{damaged:?}");
+    let own = bob.ok(&["id", "--link"]);
+    assert!(bob.run(&["device", "add", own.trim()]).failed(1).contains("own ID"));
+}
+
 /// H16: who was turned away, or removed, is not heard again, also not after a
 /// restart; adding the device, or requests that are off, end that either way.
 #[test]
