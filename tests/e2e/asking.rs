@@ -47,7 +47,9 @@ fn a_link_tells_one_device_of_another_which_lets_it_in_by_one_yes() {
     assert_eq!(ada.json(&["device", "list"]), json!([]), "nobody is let in by asking");
 
     let yes = Instant::now();
-    ada.ok(&["device", "accept", "bob"]);
+    let by_name = ada.run(&["device", "accept", "bob"]);
+    assert!(by_name.failed(1).contains(&bob.id()[..7]), "a name proves nothing: {by_name:?}");
+    ada.ok(&["device", "accept", &bob.id()[..7]]);
     connected(&ada, &bob);
     assert!(yes.elapsed().as_secs() < 5, "it connects at once, not when the other dials again");
     assert_eq!(requests(&ada), Vec::<Value>::new());
@@ -85,7 +87,7 @@ fn h16_a_device_that_was_turned_away_or_removed_is_not_heard_again_until_it_is_a
     eve.start();
     bob.ok(&["device", "add", ada.id(), "--address", ada.address()]);
     asked(&ada);
-    ada.ok(&["device", "decline", "bob"]);
+    ada.ok(&["device", "decline", bob.id()]);
     ada.stop();
     ada.start();
     // Somebody else is heard after bob dialled again, so that bob would have been, too.

@@ -151,12 +151,14 @@ pub(crate) enum Device {
     Requests,
     /// Let a device in that asks for it.
     Accept {
-        #[arg(value_name = "D")]
+        /// Its ID or a beginning of it; what it calls itself proves nothing.
+        #[arg(value_name = "ID")]
         device: String,
     },
     /// Turn a device away that asks to be let in, for good.
     Decline {
-        #[arg(value_name = "D")]
+        /// Its ID or a beginning of it.
+        #[arg(value_name = "ID")]
         device: String,
     },
     /// Forget a device and end its connection. It is not heard again until it is added or paired.

@@ -194,7 +194,7 @@ pub struct PairRequest {
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
 #[serde(deny_unknown_fields)]
 pub struct PairAnswer {
-    /// Which one, by its ID, a unique beginning of it, or its name.
+    /// Which one, by its ID or a unique beginning of it; its name is not proved.
     pub id: String,
     /// Whether it may connect.
     pub accept: bool,

@@ -147,10 +147,9 @@ pub(super) fn requests(hub: &Hub) -> Vec<PairRequest> {
 
 pub(super) async fn answer(hub: &Arc<Hub>, answer: &PairAnswer) -> Outcome<Done> {
     let mut requests = hub.net.requests();
-    let asking: Vec<_> = requests
-        .iter()
-        .map(|request| DeviceConfig::new(request.device, Some(&request.name)))
-        .collect();
+    // Not by name: anybody may call itself anything, and take another's place in the list.
+    let asking: Vec<_> =
+        requests.iter().map(|request| DeviceConfig::new(request.device, None)).collect();
     let hint = "`driftless device requests` lists the devices that ask";
     let found = find_among(&asking, &answer.id);
     let id = found.map_err(|error| ApiError::from(error).with_hint(hint))?.id;

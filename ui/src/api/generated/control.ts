@@ -1226,7 +1226,7 @@ qr: Array<string>, };
 
 export type PairAnswer = {
 /**
- * Which one, by its ID, a unique beginning of it, or its name.
+ * Which one, by its ID or a unique beginning of it; its name is not proved.
  */
 id: string,
 /**
