@@ -61,6 +61,7 @@ fn names(device: &Device) -> Vec<String> {
     names
 }
 
+/// C20, I1: with each way of deciding.
 #[test]
 fn a_decision_is_taken_back_on_any_device_after_a_restart_and_loses_nothing() {
     let scratch = Scratch::new();

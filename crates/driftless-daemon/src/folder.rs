@@ -39,8 +39,6 @@ pub(crate) enum Message {
     Heard(Box<Input>, Option<OwnedSemaphorePermit>),
     /// A question that needs the engine or the disk.
     Ask(Question),
-    /// Say so once the disk worker has done all that it was told before.
-    AfterDisk(oneshot::Sender<()>),
     /// The watcher noticed something.
     Watched(WatchEvent),
     /// Scan these, or everything.
@@ -181,14 +179,6 @@ impl Shared {
         });
         self.inbox.send(Message::Ask(question)).await.ok()?;
         answered.await.ok()
-    }
-
-    /// Waits until what the folder asked of its disk so far is done, or the folder is closed.
-    pub(crate) async fn after_disk(&self) {
-        let (done, is_done) = oneshot::channel();
-        if self.inbox.send(Message::AfterDisk(done)).await.is_ok() {
-            let _ = is_done.await;
-        }
     }
 
     /// Notes that content was received.

@@ -8,7 +8,7 @@ use driftless_core::{
     ProblemCode, RelPath, Slot, Step,
 };
 
-use crate::engine::{Engine, Mode, on_disk};
+use crate::engine::{Engine, Mode};
 use crate::io::{Choice, Reopen};
 
 /// How many entries are looked at in one go.
@@ -97,16 +97,11 @@ impl<I: Index> Engine<I> {
             if side.blocks.blocks().len() > 1 {
                 self.index.put_block_list(content, &side.blocks)?;
             }
-            if !on_disk(&before, content) {
-                self.need_stored(content, &path);
-            }
+            // It is kept in the order of all that is done to the disk, so that a
+            // version of another path that is let go of does not take it along.
+            self.work.staged.insert(content);
         }
-        let Some(reopening) = reopening else {
-            for (content, _) in contents.iter().filter_map(Content::file) {
-                self.let_go(&path, content, &before);
-            }
-            return Ok(());
-        };
+        let Some(reopening) = reopening else { return Ok(()) };
         let mut after = before.clone();
         for record in &reopening.losers {
             after.heads.learn(Head { record: record.clone(), holders: HolderSet::default() });

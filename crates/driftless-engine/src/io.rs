@@ -158,8 +158,7 @@ pub struct Reopen {
 /// A version that was one side of a conflict.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub struct Side {
-    /// What it holds. A file's content has been put into the store of heads,
-    /// durably, unless the path has it in the tree.
+    /// What it holds. A file's content has been staged.
     pub content: Content,
     /// The blocks of a file.
     pub blocks: BlockList,

@@ -6,16 +6,15 @@
 
 use std::os::fd::{AsFd, OwnedFd};
 
-use driftless_core::{BlockList, ContentId, Level, RelPath, Stat};
+use driftless_core::{BlockList, ContentId, RelPath, Stat};
 use rustix::fs::{AtFlags, FileType, RenameFlags};
 use rustix::io::{Errno, Result};
 
 use crate::beneath::{FILE, lstat, open_beneath};
-use crate::hash::hash_at_level;
 use crate::history::{self, Label};
 use crate::listing::Listing;
 use crate::root::Root;
-use crate::staging::{LocalPlace, LocalSource, StageError, StagedFile, open_place};
+use crate::staging::{LocalPlace, LocalSource, StageError, StagedFile};
 use crate::stat::{kind_of, stat_of};
 
 const COMPARE_BYTES: usize = 256 << 10;
@@ -106,35 +105,6 @@ pub fn stage(
     let staged = StagedFile::begin(root, content, blocks.clone())?;
     staged.copy_local(&[LocalSource::whole(LocalPlace::Head(content), blocks)])?;
     staged.finish()
-}
-
-/// Puts a copy of a local file into the store, durably, if it holds just this
-/// content when it is read at this level. Returns its blocks then; the file stays.
-pub fn keep_copy(
-    root: &Root,
-    place: &LocalPlace,
-    content: ContentId,
-    level: Level,
-) -> std::result::Result<Option<BlockList>, StageError> {
-    let fd = match open_place(root, place) {
-        Err(StageError::SourceChanged) => return Ok(None),
-        fd => fd?,
-    };
-    let stat = stat_of(&rustix::fs::fstat(&fd)?);
-    if kind_of(&stat) != FileType::RegularFile {
-        return Ok(None);
-    }
-    let hashed = hash_at_level(&fd, &stat, level)?;
-    if hashed.content != content {
-        return Ok(None);
-    }
-    if !crate::staging::staged(root, &content) {
-        let staged = StagedFile::begin(root, content, hashed.blocks.clone())?;
-        staged.copy_local(&[LocalSource::whole(place.clone(), &hashed.blocks)])?;
-        staged.finish()?;
-    }
-    keep(root, &content).map_err(StageError::Io)?;
-    Ok(Some(hashed.blocks))
 }
 
 /// Whether a head and a file of the tree have the same bytes.

@@ -22,7 +22,7 @@ mod local;
 mod recover;
 
 pub(crate) use local::open_place;
-pub use local::{LocalBlock, LocalPlace, LocalSource};
+pub use local::{LocalBlock, LocalPlace, LocalSource, stage_copy};
 pub use recover::{Recovered, discard, recover};
 
 /// Why content could not be staged.

@@ -10,7 +10,7 @@ use std::os::unix::fs::{FileExt, MetadataExt};
 
 use common::{Folder, block_list, content_of, is_applied, noise, path};
 use driftless_core::block::SINGLE_BLOCK_BYTES;
-use driftless_core::{Block, BlockHash, BlockList, Level, Precondition};
+use driftless_core::{Block, BlockHash, BlockList, Level, Precondition, RelPath};
 use driftless_fs::{
     BlockReader, HashError, Hashed, LocalPlace, LocalSource, ReadError, Source, StageError,
     StagedFile, hash_file, history, staging,
@@ -310,4 +310,68 @@ fn content_that_is_not_what_it_is_called_is_not_staged() {
     assert!(folder.private("staging").is_empty());
     let step = folder.install("x", "sealed", Precondition::Absent);
     assert!(is_applied(&folder.apply(step)));
+}
+
+/// Puts a version into history, `at_s` seconds into the year 2026.
+fn displaced(folder: &Folder, at: &str, at_s: u64, bytes: &[u8]) {
+    const YEAR_MS: u64 = 1_767_225_600_000;
+    let at = path(at);
+    let reason = history::VersionReason::Resolved;
+    let label = history::Label {
+        path: &at,
+        reason,
+        device_short: "ABC2345",
+        now_ms: YEAR_MS + at_s * 1000,
+    };
+    let dir = at.parent().map_or(String::new(), |parent| format!("{parent}/"));
+    let name = label.file_name(0);
+    folder.write(&format!(".driftless/history/{dir}{name}"), bytes);
+}
+
+#[test]
+fn versions_are_found_newest_first_within_bounds() {
+    let folder = Folder::new();
+    for (at, at_s) in [("b/old.txt", 1), ("a.txt", 4), ("b/c/new.txt", 9), ("a.txt", 2)] {
+        displaced(&folder, at, at_s, b"words");
+    }
+    folder.write(".driftless/history/no version.txt", "left alone");
+    let find = |text: &str, limit: usize, mut names: u64| {
+        let fits = |_: &history::Standing, path: &RelPath, device: &str| {
+            path.as_str().contains(text) && device == "ABC2345"
+        };
+        let query = history::Query { fits: &fits, limit };
+        let found = history::search(&folder.root, query, &mut names).unwrap();
+        let paths: Vec<_> = found.versions.iter().map(|found| found.path.to_string()).collect();
+        (paths.join(" "), found.cut_short)
+    };
+    assert_eq!(find("", 9, 99), ("b/c/new.txt a.txt a.txt b/old.txt".into(), false));
+    assert_eq!(find("", 2, 99), ("b/c/new.txt a.txt".into(), false));
+    assert_eq!(find("b/", 9, 99), ("b/c/new.txt b/old.txt".into(), false));
+    assert_eq!(find("", 9, 1), ("a.txt a.txt".into(), true), "what was read until then");
+    assert_eq!(find("", 9, 0), (String::new(), true));
+}
+
+#[test]
+fn a_version_is_staged_only_if_it_holds_what_is_wanted() {
+    let folder = Folder::new();
+    let bytes = noise("side", 300_000);
+    displaced(&folder, "a.bin", 1, &bytes);
+    displaced(&folder, "a.bin", 2, b"something else");
+    folder.write("a.bin", &bytes);
+    let wanted = hash(&folder, "a.bin");
+    let found = history::list(&folder.root, None).unwrap();
+    let stage = |place: LocalPlace| {
+        let copied =
+            staging::stage_copy(&folder.root, &place, wanted.content, wanted.level).unwrap();
+        copied.map(|blocks| blocks == wanted.blocks)
+    };
+    let version = |index: usize| LocalPlace::History(found[index].id.clone());
+    assert_eq!(stage(version(0)), None);
+    assert_eq!(stage(LocalPlace::Head(wanted.content)), None, "it is not there");
+    assert!(!staging::staged(&folder.root, &wanted.content));
+    assert_eq!(stage(version(1)), Some(true));
+    assert!(staging::staged(&folder.root, &wanted.content));
+    assert_eq!(stage(LocalPlace::Path(path("a.bin"), wanted.stat)), Some(true), "once more");
+    assert_eq!(history::list(&folder.root, None).unwrap(), found, "versions stay");
+    assert!(folder.exists("a.bin"));
 }

@@ -3,8 +3,8 @@
 //! The sides are brought back as heads that supersede the decision, which opens
 //! the conflict again on every device ([`driftless_core::diff::Writer::reopen`]).
 //! Their contents are where the decision has put them: in the tree, in the store
-//! of heads or in history. They are copied from there into the store of heads
-//! before anything is written, so that a crash leaves either the one or the other.
+//! of heads or in history. They are staged from there before anything is written;
+//! what a crash takes of them is as if it had not been taken back.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -111,7 +111,7 @@ async fn pause(hub: &Hub, folder: &FolderConfig) -> Outcome<()> {
     Ok(())
 }
 
-/// Waits until the tree and the disk are done with the decision. Refused where
+/// Waits until the tree is done with the decision. Refused where
 /// the path is not as that left it.
 async fn wait_until_settled(
     hub: &Hub,
@@ -133,7 +133,7 @@ async fn wait_until_settled(
             .with_hint(format!("driftless history list {} {path}", folder.id)));
         }
         if !entry.is_needed() {
-            break;
+            return Ok(());
         }
         if Instant::now() >= deadline {
             return Err(failed(format!("what was decided about {path} is still on its way here"))
@@ -141,9 +141,6 @@ async fn wait_until_settled(
         }
         pause(hub, folder).await?;
     }
-    // What the decision displaced goes where it belongs after that.
-    running(hub, folder)?.0.after_disk().await;
-    Ok(())
 }
 
 /// Waits until the conflict is open again.
@@ -202,7 +199,8 @@ async fn at_hand(
     blocking(move || find(&root, &path, places, (content, size_bytes, level))).await
 }
 
-/// Copies a content into the store of heads from where it is found first.
+/// Stages a content from where it is found first. History comes last, because
+/// that is where it goes from elsewhere.
 fn find(
     root: &Root,
     path: &RelPath,
@@ -216,8 +214,8 @@ fn find(
         {
             continue;
         }
-        let kept = driftless_fs::heads::keep_copy(root, &place, content, level);
-        if let Some(blocks) = kept.map_err(untaken)? {
+        let copied = driftless_fs::staging::stage_copy(root, &place, content, level);
+        if let Some(blocks) = copied.map_err(untaken)? {
             return Ok(Some(blocks));
         }
     }
@@ -226,8 +224,8 @@ fn find(
     let alike = versions.into_iter().filter(|version| version.path == *path);
     for version in alike.filter(|version| version.size_bytes == size_bytes).take(VERSIONS) {
         let place = LocalPlace::History(version.id);
-        let kept = driftless_fs::heads::keep_copy(root, &place, content, level);
-        if let Some(blocks) = kept.map_err(untaken)? {
+        let copied = driftless_fs::staging::stage_copy(root, &place, content, level);
+        if let Some(blocks) = copied.map_err(untaken)? {
             return Ok(Some(blocks));
         }
     }

@@ -149,12 +149,6 @@ impl Actor {
                         }
                     }
                 }
-                Message::AfterDisk(done) => {
-                    self.feed(std::mem::take(&mut inputs));
-                    if let Some(open) = &self.open {
-                        open.disk.push(Job::Tell(done));
-                    }
-                }
                 Message::Watched(event) => self.watched(event),
                 Message::Scan(scopes) => self.request_scan(scopes),
                 Message::ScanEnded(result) => self.scan_ended(result, &mut inputs),

@@ -8,7 +8,7 @@ use driftless_core::{ContentId, DeviceId, RelPath, Stat, Step};
 use driftless_engine::{Absence, Input};
 use driftless_fs::history::Label;
 use driftless_fs::{Ignore, Root};
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::mpsc;
 
 use super::Message;
 use crate::clock::now_ms;
@@ -23,8 +23,6 @@ pub(super) enum Job {
     Apply(Vec<Step>),
     ConfirmAbsent(Vec<RelPath>),
     Discard(ContentId),
-    /// Say that all before this is done.
-    Tell(oneshot::Sender<()>),
     Keep {
         content: ContentId,
         path: RelPath,
@@ -105,11 +103,6 @@ fn carry_out(root: &Root, rules: &mut Ignore, job: Job) -> Vec<Input> {
             if let Err(error) = driftless_fs::staging::discard(root, content) {
                 tracing::warn!(%error, "something unwanted stays in the staging area");
             }
-            Vec::new()
-        }
-        Job::Tell(done) => {
-            // Whoever asked may have gone away.
-            let _ = done.send(());
             Vec::new()
         }
         Job::Keep { content, path } => {

@@ -2,14 +2,15 @@
 
 use std::os::fd::OwnedFd;
 
-use driftless_core::{BlockHash, BlockList, ContentId, RelPath, Stat};
+use driftless_core::{BlockHash, BlockList, ContentId, Level, RelPath, Stat};
+use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use super::{StageError, StagedFile};
 use crate::beneath::{FILE, open_beneath};
-use crate::hash::read_exact_at;
+use crate::hash::{hash_at_level, read_exact_at};
 use crate::root::Root;
-use crate::stat::stat_of;
+use crate::stat::{kind_of, stat_of};
 
 /// A file on this device.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -70,6 +71,34 @@ pub(crate) fn open_place(root: &Root, place: &LocalPlace) -> Result<OwnedFd, Sta
         }
     };
     Ok(fd)
+}
+
+/// Stages a copy of a local file if it holds just this content when it is read
+/// at this level. Returns its blocks then; the file stays.
+pub fn stage_copy(
+    root: &Root,
+    place: &LocalPlace,
+    content: ContentId,
+    level: Level,
+) -> Result<Option<BlockList>, StageError> {
+    let fd = match open_place(root, place) {
+        Err(StageError::SourceChanged) => return Ok(None),
+        fd => fd?,
+    };
+    let stat = stat_of(&rustix::fs::fstat(&fd)?);
+    if kind_of(&stat) != FileType::RegularFile {
+        return Ok(None);
+    }
+    let hashed = hash_at_level(&fd, &stat, level)?;
+    if hashed.content != content {
+        return Ok(None);
+    }
+    if !super::staged(root, &content) {
+        let staged = StagedFile::begin(root, content, hashed.blocks.clone())?;
+        staged.copy_local(&[LocalSource::whole(place.clone(), &hashed.blocks)])?;
+        staged.finish()?;
+    }
+    Ok(Some(hashed.blocks))
 }
 
 fn changed(errno: Errno) -> StageError {

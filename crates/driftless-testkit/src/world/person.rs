@@ -179,9 +179,8 @@ impl<I: WorldIndex> World<I> {
         };
         for text in sides {
             let blob = Blob::new(text.as_bytes());
-            disk.shelve(Shelf::Heads, blob.content, Some(blob));
+            disk.shelve(Shelf::Staging, blob.content, Some(blob));
         }
-        disk.sync();
         let side = |text: &&str| Side { content: file(text), blocks: Default::default() };
         let reopen = Reopen {
             path: path(name),
