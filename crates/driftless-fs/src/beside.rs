@@ -127,3 +127,62 @@ fn is_left_out(
     chain.is_none_or(|chain| chain.is_ignored(path.as_str(), is_dir))
         && (name != IGNORE_FILE || chain.is_none())
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::os::unix::ffi::OsStrExt as _;
+
+    use driftless_core::{FolderId, InstanceId};
+
+    use super::*;
+
+    #[test]
+    fn what_is_not_synced_is_listed_with_the_rule_that_leaves_it_out() {
+        let tree = tempfile::tempdir().unwrap();
+        let folder = FolderId::parse("f").unwrap();
+        let root = Root::create(tree.path(), &folder, InstanceId([1; 16])).unwrap();
+        let at = |path: &str| tree.path().join(path);
+        fs::create_dir_all(at("out/deep")).unwrap();
+        fs::create_dir(at("src")).unwrap();
+        fs::write(at(IGNORE_FILE), "# what is made\n*.o\nout/\n*.o\n").unwrap();
+        fs::write(at("src").join(IGNORE_FILE), "!kept.o\n/only-here\n").unwrap();
+        for file in ["src/a.o", "src/kept.o", "src/main.c", "src/only-here", "out/deep/x"] {
+            fs::write(at(file), "12345").unwrap();
+        }
+        let strange = std::ffi::OsStr::from_bytes(b"\xff");
+        fs::write(at("src").join(strange), "").unwrap();
+        std::os::unix::net::UnixListener::bind(at("src/socket")).unwrap();
+
+        let path = |text: &str| RelPath::parse(text).unwrap();
+        let rules = Ignore::new(&root);
+        let listed = |directory: Option<&str>| {
+            let directory = directory.map(path);
+            let found = beside(&root, directory.as_ref(), &rules).unwrap().into_iter();
+            found.map(|one| (one.name.into_string(), one.trouble)).collect::<Vec<_>>()
+        };
+        let left_out = |name: &str| (name.to_owned(), None);
+        assert_eq!(listed(None), [left_out("out")]);
+        let special = ("socket".to_owned(), Some(ProblemCode::SpecialFile));
+        let strange = ("\u{fffd}".to_owned(), Some(ProblemCode::NameNotUtf8));
+        let expected = [left_out("a.o"), left_out("only-here"), special, strange];
+        assert_eq!(listed(Some("src")), expected);
+        assert_eq!(listed(Some("out/deep")), [left_out("x")]);
+        assert!(beside(&root, Some(&path("none")), &rules).is_err());
+
+        let rule = |text: &str| {
+            let rule = rules.rule_for(&path(text), false)?;
+            Some((rule.file, rule.text?, rule.line?, rule.covers.to_string()))
+        };
+        let said = |file: &str, text: &str, line, covers: &str| {
+            Some((file.to_owned(), text.to_owned(), line, covers.to_owned()))
+        };
+        assert_eq!(rule("src/a.o"), said(IGNORE_FILE, "*.o", 4, "src/a.o"));
+        assert_eq!(rule("out/deep/x"), said(IGNORE_FILE, "out/", 3, "out"));
+        let inner = "src/.driftlessignore";
+        assert_eq!(rule("src/only-here"), said(inner, "/only-here", 2, "src/only-here"));
+        for synced in ["src/kept.o", "src/main.c", inner, "only-here"] {
+            assert_eq!(rules.rule_for(&path(synced), false), None, "{synced}");
+        }
+    }
+}

@@ -165,3 +165,33 @@ pub fn is_writable(directory: &Path) -> bool {
     let access = rustix::fs::Access::WRITE_OK | rustix::fs::Access::EXEC_OK;
     rustix::fs::access(directory, access).is_ok()
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs;
+    use std::time::Duration;
+
+    use super::*;
+
+    #[test]
+    fn what_would_be_synced_is_counted_apart_from_what_rules_leave_out() {
+        let tree = tempfile::tempdir().unwrap();
+        let at = |path: &str| tree.path().join(path);
+        for directory in [".driftless", "src/deep", "out"] {
+            fs::create_dir_all(at(directory)).unwrap();
+        }
+        for file in ["src/a.c", "src/a.o", "src/deep/b.tmp", "out/x.c", ".driftless/folder"] {
+            fs::write(at(file), "12345").unwrap();
+        }
+        fs::write(at("src").join(IGNORE_FILE), "*.tmp").unwrap();
+        std::os::unix::fs::symlink("/", at("link")).unwrap();
+        let soon = Instant::now() + Duration::from_secs(60);
+        let counted = survey(tree.path(), "*.o\nout/\n", soon).unwrap();
+        let expected =
+            Survey { files: 3, bytes: 10, left_out_files: 3, left_out_bytes: 15, at_least: false };
+        assert_eq!(counted, expected);
+        let late = survey(tree.path(), "", Instant::now()).unwrap();
+        assert_eq!(late, Survey { at_least: true, ..Survey::default() });
+        assert!(survey(&at("none"), "", soon).is_err());
+    }
+}
