@@ -14,7 +14,7 @@ use driftless_core::{
 use driftless_store::{OpenMode, Owner, SqliteIndex};
 
 const FILES: u64 = 1_000_000;
-const ROWS: usize = 512;
+const ROWS: usize = 256;
 
 fn main() -> Result<(), Box<dyn Error>> {
     let directory = std::env::args_os().nth(1).map_or_else(std::env::temp_dir, PathBuf::from);
@@ -72,23 +72,30 @@ fn measure(path: &Path) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// Goes on until `stretch` says that all is done; says how long all and the longest took.
+/// Goes on until `stretch` says that all is done; says how long all, one in a hundred and the
+/// longest took.
 fn stretches(
     what: &str,
     mut stretch: impl FnMut() -> Result<bool, driftless_store::IndexError>,
 ) -> Result<(), Box<dyn Error>> {
-    let (mut all, mut longest, mut count) = (Duration::ZERO, Duration::ZERO, 0);
+    let mut took = Vec::new();
     loop {
         let begun = Instant::now();
         let is_done = stretch()?;
-        let took = begun.elapsed();
-        (all, longest, count) = (all + took, longest.max(took), count + 1);
+        took.push(begun.elapsed());
         if is_done {
             break;
         }
     }
-    let (all, longest) = (ms(all), ms(longest));
-    println!("{all:>9.1} ms  {what}, in {count} stretches of {longest:.1} ms at the most");
+    took.sort_unstable();
+    let count = took.len();
+    let all = ms(took.iter().sum());
+    let (half, most, longest) =
+        (ms(took[count / 2]), ms(took[count - 1 - count / 100]), ms(took[count - 1]));
+    println!(
+        "{all:>9.1} ms  {what}, in {count} stretches: half below {half:.2} ms, 99 of 100 below \
+         {most:.2} ms, the longest {longest:.2} ms"
+    );
     Ok(())
 }
 
