@@ -72,16 +72,16 @@ pub(super) async fn browse(hub: &Hub, request: &FolderBrowse) -> Outcome<BrowseP
 /// Sums up what lies below directories, and has the rest done in passing.
 async fn sum_up_for_a_while(hub: &Hub, folder: &FolderConfig) -> Outcome<()> {
     let (shared, _) = running(hub, folder)?;
-    let is_first = hub.looks.wants_sums(&folder.id);
+    if hub.looks.wants_sums(&folder.id) {
+        return Ok(());
+    }
     let begun = Instant::now();
     while begun.elapsed() < COUNTING {
         if ask(hub, folder, sum_up).await? {
             return Ok(());
         }
     }
-    if is_first {
-        hub.looks.count_on(shared);
-    }
+    hub.looks.count_on(shared);
     Ok(())
 }
 

@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use driftless_core::{Content, Entry, FolderId, Index, RelPath};
 use driftless_fs::{Beside, Ignore};
-use tokio::task::JoinSet;
+use tokio::task::{AbortHandle, JoinSet};
 
 use super::failure::{because, not_found, refused};
 use super::{Outcome, ask, blocking};
@@ -21,7 +21,7 @@ use crate::folder::{Asked, Message, Shared};
 use crate::hub::Hub;
 
 /// How many rows of the index are looked at in one go.
-const ROWS: usize = 512;
+const ROWS: usize = 256;
 
 /// A listing serves for so many times what making it took.
 const WORTH: u32 = 10;
@@ -69,9 +69,17 @@ type Place = (FolderId, Option<RelPath>);
 #[derive(Debug, Default)]
 pub(crate) struct Looks {
     listings: Mutex<BTreeMap<Place, Arc<Listing>>>,
-    /// Folders whose directories are summed up, and when that was last asked for.
-    summed: Mutex<BTreeMap<FolderId, Instant>>,
+    /// Folders whose directories are summed up.
+    summed: Mutex<BTreeMap<FolderId, Summed>>,
     counting: Mutex<JoinSet<()>>,
+}
+
+/// The summing up of one folder.
+#[derive(Debug)]
+struct Summed {
+    asked_at: Instant,
+    /// The task that goes on with it.
+    task: Option<AbortHandle>,
 }
 
 fn lock<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
@@ -109,21 +117,28 @@ impl Looks {
         lock(&self.listings).retain(|_, kept| kept.made_at.elapsed() < KEPT.max(kept.cost * WORTH));
         while lock(&self.counting).try_join_next().is_some() {}
         let mut summed = lock(&self.summed);
-        let idle = summed.iter().filter(|(_, at)| at.elapsed() >= SUMS_KEPT);
+        let idle = summed.iter().filter(|(_, summed)| summed.asked_at.elapsed() >= SUMS_KEPT);
         let idle: Vec<_> = idle.map(|(id, _)| id.clone()).collect();
         summed.retain(|id, _| !idle.contains(id));
         idle
     }
 
-    /// Notes that sums of a folder are asked for. Returns whether they were not before.
+    /// Notes that sums of a folder are asked for. Returns whether they are being counted.
     pub(super) fn wants_sums(&self, folder: &FolderId) -> bool {
-        lock(&self.summed).insert(folder.clone(), Instant::now()).is_none()
+        let mut summed = lock(&self.summed);
+        let task = summed.remove(folder).and_then(|summed| summed.task);
+        let is_counting = task.as_ref().is_some_and(|task| !task.is_finished());
+        summed.insert(folder.clone(), Summed { asked_at: Instant::now(), task });
+        is_counting
     }
 
     /// Goes on with summing up until all is counted, or the folder closes.
     pub(super) fn count_on(&self, shared: Arc<Shared>) {
-        lock(&self.counting)
+        let id = shared.id.clone();
+        let task = lock(&self.counting)
             .spawn(async move { while let Some(Ok(false)) = shared.ask(sum_up).await {} });
+        let summed = Summed { asked_at: Instant::now(), task: Some(task) };
+        lock(&self.summed).insert(id, summed);
     }
 }
 

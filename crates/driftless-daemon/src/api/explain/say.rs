@@ -258,7 +258,6 @@ fn unlike_inside(facts: &Facts<'_>) -> Option<Cause> {
         return None;
     }
     let sums = &facts.seen.below.sums;
-    let count = |count: u64| format!("{count} {}", if count == 1 { "path" } else { "paths" });
     Some(match state {
         FileState::Problem => {
             let problem = facts.problem_below.as_ref()?;
@@ -266,7 +265,7 @@ fn unlike_inside(facts: &Facts<'_>) -> Option<Cause> {
             Cause(state, problem.code.as_str(), message, mend(problem, facts.folder))
         }
         FileState::Conflict => {
-            let message = format!("{} in it wait for a choice", count(sums.conflicts));
+            let message = format!("{} a choice", paths(sums.conflicts, "waits for", "wait for"));
             let hint = "choose what to keep: driftless conflict list".to_owned();
             Cause(state, "conflict", message, Some(hint))
         }
@@ -274,16 +273,25 @@ fn unlike_inside(facts: &Facts<'_>) -> Option<Cause> {
             Cause(state, "receiving", "something in it is on its way".to_owned(), None)
         }
         FileState::Waiting => {
-            let message = format!("{} in it have yet to arrive", count(sums.needed));
+            let message = format!("{} yet to arrive", paths(sums.needed, "has", "have"));
             Cause(state, "queued", message, None)
         }
-        _ => only_here(facts, &format!("{} in it", count(sums.only_here))),
+        _ => only_here(facts, &paths(sums.only_here, "is", "are")),
     })
+}
+
+/// So many paths in a directory, and what they do.
+fn paths(count: u64, one: &str, several: &str) -> String {
+    if count == 1 {
+        format!("1 path in it {one}")
+    } else {
+        format!("{count} paths in it {several}")
+    }
 }
 
 fn settled(facts: &Facts<'_>) -> Cause {
     if own_state(facts.seen) == FileState::OnlyHere {
-        return only_here(facts, "it");
+        return only_here(facts, "it is");
     }
     let holders: Vec<_> = facts.holders.iter().collect();
     let message = match holders.as_slice() {
@@ -293,26 +301,26 @@ fn settled(facts: &Facts<'_>) -> Cause {
     Cause(FileState::UpToDate, "settled", message, None)
 }
 
-/// Nobody else has `what`.
-fn only_here(facts: &Facts<'_>, what: &str) -> Cause {
+/// Nobody else has what `subject`, "it is" or the like, is about.
+fn only_here(facts: &Facts<'_>, subject: &str) -> Cause {
     let state = FileState::OnlyHere;
     if facts.members.is_empty() {
-        let message = format!("{what} is only here, as the folder is shared with no device");
+        let message = format!("{subject} only here, as the folder is shared with no device");
         return Cause(state, "not-shared", message, Some("share the folder".to_owned()));
     }
     if facts.mode == FolderMode::ReceiveOnly {
-        let message = format!("{what} is only here, as this folder only receives");
+        let message = format!("{subject} only here, as this folder only receives");
         return Cause(state, "local-change", message, None);
     }
     let connected: Vec<_> = facts.members.iter().filter(|device| device.is_connected).collect();
     if connected.is_empty() {
         let members: Vec<_> = facts.members.iter().collect();
-        let message = format!("{what} is only here, and {} cannot be reached", names(&members));
+        let message = format!("{subject} only here, and {} cannot be reached", names(&members));
         let hint = "turn on a device that shares this folder".to_owned();
         return Cause(state, "device-offline", message, Some(hint));
     }
     let message =
-        format!("{what} is only here; {} has yet to say that it has it", names(&connected));
+        format!("{subject} only here; {} has yet to say that it has it", names(&connected));
     Cause(state, "sending", message, None)
 }
 
@@ -325,5 +333,141 @@ fn names(devices: &[&Device]) -> String {
         (Some((last, [])), 0) => (*last).to_owned(),
         (Some((last, others)), 0) => format!("{} and {last}", others.join(", ")),
         (Some(_), more) => format!("{} and {more} more", named.join(", ")),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use driftless_core::{
+        Author, ContentId, DeviceId, Entry, FileRecord, Head, Heads, HolderSet, Level, OnDisk,
+        Stat, VersionVector,
+    };
+
+    use super::*;
+
+    /// A file, held by the devices in these slots, and in the tree or not.
+    fn file(holders: u64, is_here: bool) -> Seen {
+        let content = Content::File {
+            content: ContentId::from_bytes([1; 32]),
+            size_bytes: 5,
+            level: Level::default(),
+            mode: 0o644,
+            mtime_ns: 0,
+        };
+        let record = FileRecord {
+            version: VersionVector::from_counters(vec![(Author(1), 1)]).unwrap(),
+            content,
+            previous: None,
+            device: DeviceId::from_bytes([1; 32]),
+            changed_ms: 0,
+            moved_from: None,
+        };
+        let disk = OnDisk { record: record.clone(), stat: Stat::default(), local: false };
+        let head = Head { record, holders: HolderSet::from_bits(holders) };
+        let heads = Heads::from_heads([head]);
+        let entry = Entry { heads, disk: is_here.then_some(disk), ..Entry::default() };
+        Seen { entry, standing: Standing::Resting, has_problem: false, below: Default::default() }
+    }
+
+    fn device(name: &str, is_connected: bool) -> Device {
+        Device { id: name.to_owned(), name: name.to_owned(), is_connected, is_paused: false }
+    }
+
+    /// State, cause and sentence, with the facts as `change` makes them.
+    fn said(seen: &Seen, change: impl FnOnce(&mut Facts<'_>)) -> (FileState, String, String) {
+        let (folder, path) = (FolderId::parse("f").unwrap(), RelPath::parse("a/b").unwrap());
+        let mut facts = Facts {
+            seen,
+            rule: None,
+            problem: None,
+            problem_below: None,
+            kind: seen.entry.disk.as_ref().map(|_| Kind::File),
+            is_scanning: false,
+            holders: vec![device("bob", true)],
+            members: vec![device("bob", true)],
+            maker: None,
+            mode: FolderMode::SendReceive,
+            folder: &folder,
+            path: &path,
+        };
+        change(&mut facts);
+        let said = say(&facts);
+        (said.state, said.cause, said.message)
+    }
+
+    fn cause(seen: &Seen, change: impl FnOnce(&mut Facts<'_>)) -> String {
+        said(seen, change).1
+    }
+
+    #[test]
+    fn what_a_person_has_to_deal_with_first_is_the_cause() {
+        let here = file(0b11, true);
+        let settled = said(&here, |_| ());
+        assert_eq!((settled.0, settled.1.as_str()), (FileState::UpToDate, "settled"));
+        assert_eq!(settled.2, "it is here and on bob");
+        let problem = |path: &str| Problem {
+            path: path.to_owned(),
+            code: ProblemCode::DiskFull,
+            message: "the disk is full".to_owned(),
+        };
+        let above = said(&here, |facts| facts.problem = Some(problem("a")));
+        assert_eq!((above.0, above.1.as_str()), (FileState::Problem, "disk-full"));
+        assert_eq!(above.2, "a, which it is in: the disk is full");
+        let rule = Rule {
+            file: ".driftlessignore".to_owned(),
+            text: Some("a/".to_owned()),
+            line: Some(2),
+            covers: RelPath::parse("a").unwrap(),
+        };
+        let left_out = said(&here, |facts| {
+            facts.problem = Some(problem("a"));
+            facts.rule = Some(rule);
+        });
+        assert_eq!(left_out.2, "a rule leaves a, which it is in, out: a/");
+        let nothing = Seen { entry: Entry::default(), ..file(0, false) };
+        assert_eq!(cause(&nothing, |facts| facts.kind = Some(Kind::File)), "not-looked-at");
+        assert_eq!(cause(&nothing, |facts| facts.kind = Some(Kind::Special)), "special-file");
+        let unknown = said(&nothing, |facts| facts.members.push(device("cy", false)));
+        assert_eq!(unknown.2, "no device of this folder has told of it, and cy is offline");
+    }
+
+    #[test]
+    fn what_is_not_here_says_whom_or_what_it_waits_for() {
+        let missing = file(0b10, false);
+        assert_eq!(cause(&missing, |_| ()), "queued");
+        let alone = said(&missing, |facts| facts.holders = vec![device("bob", false)]);
+        assert_eq!(alone.2, "only bob has it, and it is offline");
+        let names = ["bob", "cy", "di", "eve"];
+        let several =
+            said(&missing, |facts| facts.holders = names.map(|name| device(name, false)).into());
+        assert_eq!(several.2, "bob, cy, di and 1 more have it, and none is online");
+        assert_eq!(cause(&missing, |facts| facts.mode = FolderMode::SendOnly), "send-only");
+        for (standing, expected) in [
+            (Standing::Fetching, "receiving"),
+            (Standing::Applying, "applying"),
+            (Standing::HeldBack, "mass-change"),
+            (Standing::Failed, "retrying"),
+            (Standing::Blocked, "blocked"),
+        ] {
+            assert_eq!(cause(&Seen { standing, ..file(0b10, false) }, |_| ()), expected);
+        }
+    }
+
+    #[test]
+    fn what_is_only_here_says_why() {
+        let only = file(0b1, true);
+        let nobody = |facts: &mut Facts<'_>| facts.holders.clear();
+        assert_eq!(cause(&only, nobody), "sending");
+        let away = said(&only, |facts| {
+            facts.holders.clear();
+            facts.members = vec![device("bob", false)];
+        });
+        assert_eq!((away.0, away.1.as_str()), (FileState::OnlyHere, "device-offline"));
+        assert_eq!(away.2, "it is only here, and bob cannot be reached");
+        let unshared = cause(&only, |facts| {
+            facts.holders.clear();
+            facts.members.clear();
+        });
+        assert_eq!(unshared, "not-shared");
     }
 }
