@@ -1,6 +1,6 @@
 // A million files, and ten thousand events a second: the window stays quick, and small.
 import { afterAll, beforeAll, expect, test } from 'vitest';
-import type { CDPSession } from 'playwright-core';
+import type { CDPSession, Page } from 'playwright-core';
 import '../../ui/src/api/fake';
 import { Ui } from './harness';
 
@@ -69,50 +69,57 @@ test('a folder of a million files scrolls at more than 50 frames a second, with 
   expect(await app.close()).toEqual([]);
 });
 
-test('ten thousand events a second are shown ten times a second at most, and the window still answers', async () => {
-  const app = await ui.open({ daemon: 'storm', place: 'activity' });
-  const { page } = app;
-  await page
-    .getByText(/^[\d,]{4,} files$/)
-    .first()
-    .waitFor();
-  const session = await page.context().newCDPSession(page);
-  await session.send('Performance.enable', { timeDomain: 'threadTicks' });
-  const before = await computedMs(session);
-  const { changes, seconds } = await page.evaluate(
-    () =>
-      new Promise<{ changes: number; seconds: number }>((done) => {
-        let changes = 0;
-        const began = performance.now();
-        const watcher = new MutationObserver(() => (changes += 1));
-        watcher.observe(document.querySelector('[role=list]') ?? document.body, {
-          subtree: true,
-          childList: true,
-          characterData: true,
-        });
-        const step = () => {
-          const seconds = (performance.now() - began) / 1000;
-          if (seconds < 3) requestAnimationFrame(step);
-          else done({ changes, seconds });
-        };
-        requestAnimationFrame(step);
-      }),
-  );
-  const share = ((await computedMs(session)) - before) / (seconds * 10);
-  const { usedSize } = await session.send('Runtime.getHeapUsage');
-  console.log(
-    `${changes} changes in ${seconds.toFixed(1)} s, ${share.toFixed(0)}% of a core, ${usedSize >> 20} MiB`,
-  );
-  // One more for the list of transfers and the clock.
-  expect(changes / seconds).toBeLessThanOrEqual(11);
-  const statuses = await page.evaluate(
-    () => window.driftlessFake?.asked.filter(({ what }) => what === 'status').length ?? 0,
-  );
-  expect(statuses / seconds).toBeLessThan(4);
-  expect(await keptBytes(session)).toBeLessThan(MEMORY_BYTES);
-  const asked = Date.now();
-  await page.getByRole('link', { name: 'Devices' }).click();
-  await page.getByRole('heading', { name: 'Devices', exact: true }).waitFor();
-  expect(Date.now() - asked).toBeLessThan(2000);
-  expect(await app.close()).toEqual([]);
-});
+/** Where much changes in a storm, what shows there that it has begun, and how many changes a second are seen. */
+const STORMY = [
+  ['activity', /^[\d,]{5,} files$/, 0.5],
+  ['folders', /^[\d,]{7,} files to go/, 5],
+] as const;
+
+test.each(STORMY)(
+  'ten thousand events a second are shown on %s ten times a second at most, and the window still answers',
+  async (place, sign, least) => {
+    const app = await ui.open({ daemon: 'storm', place });
+    const { page } = app;
+    await page.getByText(sign).first().waitFor();
+    const session = await page.context().newCDPSession(page);
+    await session.send('Performance.enable', { timeDomain: 'threadTicks' });
+    const before = await computedMs(session);
+    const statusesBefore = await statuses(page);
+    const { changes, seconds } = await page.evaluate(
+      () =>
+        new Promise<{ changes: number; seconds: number }>((done) => {
+          let changes = 0;
+          const began = performance.now();
+          const watcher = new MutationObserver(() => (changes += 1));
+          watcher.observe(document.body, { subtree: true, childList: true, characterData: true });
+          const step = () => {
+            const seconds = (performance.now() - began) / 1000;
+            if (seconds < 3) requestAnimationFrame(step);
+            else done({ changes, seconds });
+          };
+          requestAnimationFrame(step);
+        }),
+    );
+    const share = ((await computedMs(session)) - before) / (seconds * 10);
+    const kept = await keptBytes(session);
+    console.log(
+      `${changes} changes in ${seconds.toFixed(1)} s, ${share.toFixed(0)}% of a core, ${kept >> 20} MiB`,
+    );
+    // Ten for the events; the status, the transfers and the list of what happened come once a second.
+    expect(changes / seconds).toBeLessThanOrEqual(14);
+    expect(changes / seconds).toBeGreaterThan(least);
+    expect(share).toBeLessThan(50);
+    expect(((await statuses(page)) - statusesBefore) / seconds).toBeLessThan(2);
+    expect(kept).toBeLessThan(MEMORY_BYTES);
+    const asked = Date.now();
+    await page.getByRole('link', { name: 'Devices' }).click();
+    await page.getByRole('heading', { name: 'Devices', exact: true }).waitFor();
+    expect(Date.now() - asked).toBeLessThan(2000);
+    expect(await app.close()).toEqual([]);
+  },
+);
+
+/** How often the daemon was asked for its status. */
+function statuses(page: Page): Promise<number> {
+  return page.evaluate(() => window.driftlessFake?.asked.filter(({ what }) => what === 'status').length ?? 0);
+}
