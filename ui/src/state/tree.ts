@@ -1,7 +1,7 @@
-import type { BrowseEntry, BrowsePage } from '../api/generated/control';
 // A folder's files as rows: directories open and close, and only pages that are looked at are fetched.
 //
 // Pure but for the fetch that it is given. A directory of a million files costs what its visible pages cost.
+import type { BrowseEntry, BrowsePage } from '../api/generated/control';
 
 export const PAGE = 200;
 /** Pages kept of one directory; the one fetched longest ago goes first. */
@@ -56,11 +56,12 @@ export class Tree {
     return this.#root.total === 0 && this.#root.pages.size === 0;
   }
 
-  /** Whether something shown is still being counted. */
+  /** Whether something that was looked at is still being counted. */
   get counting(): boolean {
     const counts = (at: Node): boolean =>
-      [...at.pages.values()].some((page) => page.some((entry) => entry.at_least)) ||
-      at.open.some(({ node }) => counts(node));
+      [...at.pages].some(
+        ([page, entries]) => !at.stale.has(page) && entries.some((entry) => entry.at_least),
+      ) || at.open.some(({ node }) => counts(node));
     return counts(this.#root);
   }
 
