@@ -195,10 +195,23 @@ test('C1: one choice settles a conflict, the same for the others is previewed, a
   await page.getByRole('button', { name: 'Keep this: The version of maria-laptop' }).click();
   await page.getByText('1 conflict settled on all devices.').waitFor();
   const [first] = await asked(app, 'conflict.resolve');
-  expect(first).toMatchObject({ id: 'c1', resolution: { keep: 'device' } });
+  expect(first).toEqual({ id: 'c1', resolution: { keep: 'version', version: '1-0' } });
   await page.getByText('299 conflicts need you').waitFor();
   await page.getByRole('button', { name: 'Undo' }).click();
   await page.getByText('300 conflicts need you').waitFor();
+  await finish(app);
+});
+
+test('C1: of two versions that one device made, the one that was pointed at is kept', async () => {
+  const app = await ui.open({ daemon: 'crowded', place: 'conflicts/c2' });
+  const { page } = app;
+  const own = page.getByRole('button', { name: /^Keep this: The version of maria-laptop from/ });
+  await expect.poll(() => own.count()).toBe(2);
+  await own.last().click();
+  await page.getByText('1 conflict settled on all devices.').waitFor();
+  expect(await asked(app, 'conflict.resolve')).toEqual([
+    { id: 'c2', resolution: { keep: 'version', version: '2-before' } },
+  ]);
   await finish(app);
 });
 

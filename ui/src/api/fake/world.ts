@@ -355,6 +355,8 @@ function conflict(folder: string, label: string, path: string, at: number, nowMs
     heads: [
       at % 9 === 8 ? { ...theirs, deleted: true, size: 0 } : theirs,
       head(0, 'maria-laptop', 2 + pick(at, 30), false),
+      // A device that changed a file twice, not knowing of itself, is in conflict with itself.
+      ...(at === 2 ? [{ ...head(0, 'maria-laptop', 50, false), version: '2-before' }] : []),
     ],
   };
 }

@@ -12,6 +12,7 @@ export const conflicts = {
   at: (folder: string, parent: string) =>
     parent === '' ? safe(folder) : `${safe(folder)} / ${safe(parent)}`,
   version: (device: string) => `The version of ${named(device)}`,
+  versionOf: (device: string, when: string) => `The version of ${named(device)} from ${when}`,
   thisDevice: 'this device',
   inFolder: 'In the folder now',
   beside: 'Kept aside',
@@ -23,8 +24,11 @@ export const conflicts = {
   larger: 'Larger',
   keepThis: 'Keep this',
   keepDeletion: 'Delete it',
-  keepBoth: 'Keep both',
-  keepBothDetail: 'The other version gets a name of its own beside it.',
+  keepAll: (versions: number) => (versions > 2 ? 'Keep all' : 'Keep both'),
+  keepAllDetail: (versions: number) =>
+    versions > 2
+      ? 'The other versions get names of their own beside it.'
+      : 'The other version gets a name of its own beside it.',
   look: 'Open',
   sameForOthers: (number: number) =>
     `Do the same for the other ${number === 1 ? 'one' : number} in this folder`,
