@@ -10,6 +10,7 @@ mod bundle;
 mod decision;
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
@@ -42,6 +43,8 @@ struct Shared {
     wake: Condvar,
     /// Locked before `waiting`, where both are.
     database: Mutex<Option<Open>>,
+    /// It could not be written last time, which was said.
+    is_failing: AtomicBool,
 }
 
 #[derive(Debug)]
@@ -72,6 +75,7 @@ impl Activity {
             waiting: Mutex::default(),
             wake: Condvar::new(),
             database: Mutex::default(),
+            is_failing: AtomicBool::new(false),
         });
         let writer = Arc::clone(&shared);
         let thread =
@@ -177,9 +181,12 @@ impl Shared {
             false => write(&mut open.db, &rows, decisions),
         };
         match written.and_then(|()| look(&open.db)) {
-            Ok(found) => Some(found),
+            Ok(found) => {
+                self.is_failing.store(false, Ordering::Relaxed);
+                Some(found)
+            }
             Err(error) => {
-                tracing::warn!(%error, "what happened cannot be written down or read");
+                self.fails(&error);
                 *database = None;
                 lock(&self.waiting).renumber();
                 if let IndexError::Corrupt(_) = error {
@@ -201,9 +208,14 @@ impl Shared {
             let next_id = db.last_id()? + 1;
             Ok(Open { db, next_id })
         });
-        opened
-            .inspect_err(|error| tracing::warn!(%error, "what happened cannot be written down"))
-            .ok()
+        opened.inspect_err(|error| self.fails(error)).ok()
+    }
+
+    /// Says once, until it works again, that nothing is remembered.
+    fn fails(&self, error: &dyn std::fmt::Display) {
+        if !self.is_failing.swap(true, Ordering::Relaxed) {
+            tracing::warn!(%error, "what happened cannot be written down or read");
+        }
     }
 
     /// Sets the database aside, in the place of one that was before.
