@@ -272,7 +272,7 @@ function folders(world: World, tell: (body: EventBody) => void): Part<'folder'> 
       previewOf(world, path, presets.length + patterns.length),
     'folder.rules': ({ folder }) => ({
       ...(world.rules.get(find(folder).id) ?? { presets: ['clutter'], patterns: [] }),
-      written: [],
+      written: ['*.iso'],
     }),
     'folder.set': ({ folder, label, mode, rules }) => {
       const one = find(folder);

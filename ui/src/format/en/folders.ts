@@ -95,6 +95,8 @@ export const folders = {
   leaveOut: 'What to leave out',
   leaveOutHint: 'These never leave this device.',
   ownRules: 'Also leave out',
+  writtenRules: (rules: readonly string[]) =>
+    `Lines in .driftlessignore that are kept as they are: ${rules.map(named).join(', ')}`,
   ownRulesHint: 'One rule a line, such as *.tmp or downloads/',
   counting: 'Counting…',
   preview: (files: number, bytes: number, atLeast: boolean) =>
