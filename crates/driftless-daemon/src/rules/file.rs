@@ -114,7 +114,9 @@ pub(crate) fn begin(directory: &Path, by: DeviceId, wanted: &Rules) -> Result<()
             fs::set_permissions(&fresh, metadata.permissions())?;
         }
         fs::File::open(&fresh)?.sync_all()?;
-        fs::rename(&fresh, &file)
+        fs::rename(&fresh, &file)?;
+        // Or a power cut takes the rules back, and not the folder that they are for.
+        fs::File::open(directory)?.sync_all()
     });
     if put.is_err() {
         let _ = fs::remove_file(&fresh);
