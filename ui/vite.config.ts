@@ -53,7 +53,7 @@ export default defineConfig(({ mode }) => ({
           root: here('..'),
           include: ['tests/ui/**/*.test.ts'],
           environment: 'node',
-          fileParallelism: false,
+          maxWorkers: 2,
           testTimeout: 60_000,
           hookTimeout: 60_000,
         },
