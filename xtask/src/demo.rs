@@ -2,7 +2,8 @@
 //!
 //! Uses the `driftless` binary and nothing behind it. Each device gets a home
 //! and a folder; the two pair by code over 127.0.0.1, without discovery, so
-//! that nothing leaves the machine.
+//! that nothing leaves the machine. Where there is a display, each device is a
+//! laptop: the desktop app with a home and a session bus of its own.
 
 mod device;
 
@@ -14,8 +15,8 @@ use std::time::Duration;
 
 use anyhow::{Context as _, bail, ensure};
 
-use crate::{cargo, root, setup};
-use device::Device;
+use crate::{app, cargo, root, setup};
+use device::{Device, Laptop};
 
 const FOLDER_ID: &str = "demo";
 const SAMPLE: &str = "hello.txt";
@@ -23,9 +24,14 @@ const SAMPLE_TEXT: &str = "This file was written on the first device.\n";
 
 /// Runs the demo in `dir`, or in a temporary directory.
 ///
-/// With `once`, ends when the sample file has arrived; otherwise on SIGINT or SIGTERM.
-pub(crate) fn run(dir: Option<PathBuf>, once: bool) -> anyhow::Result<()> {
+/// With `once`, ends when the sample file has arrived; otherwise on SIGINT or SIGTERM, or
+/// when both windows are gone. With either option, or without a display, there are no windows.
+pub(crate) fn run(dir: Option<PathBuf>, once: bool, headless: bool) -> anyhow::Result<()> {
     setup::ensure(setup::FOR_BUILDING)?;
+    let laptop = match once || headless {
+        true => None,
+        false => laptop()?,
+    };
     let program = build()?;
     let (place, temporary) = match dir {
         Some(dir) => (empty_dir(dir)?, None),
@@ -38,7 +44,7 @@ pub(crate) fn run(dir: Option<PathBuf>, once: bool) -> anyhow::Result<()> {
     // Dropping the devices stops their daemons, whichever way the session ends.
     let outcome = runtime.block_on(async {
         tokio::select! {
-            outcome = session(&program, &place, once) => outcome,
+            outcome = session(&program, laptop.as_ref(), &place, once) => outcome,
             outcome = interrupted() => outcome,
         }
     });
@@ -59,6 +65,16 @@ async fn interrupted() -> anyhow::Result<()> {
         outcome = tokio::signal::ctrl_c() => Ok(outcome?),
         _ = term.recv() => Ok(()),
     }
+}
+
+/// What a laptop needs, where there is a display to show its window on.
+fn laptop() -> anyhow::Result<Option<Laptop>> {
+    if ["DISPLAY", "WAYLAND_DISPLAY"].into_iter().all(|name| std::env::var_os(name).is_none()) {
+        println!("There is no display here, so there will be no windows.");
+        return Ok(None);
+    }
+    setup::ensure(setup::FOR_DEMO)?;
+    Ok(Some(Laptop { app: app::build(root())? }))
 }
 
 /// Builds the release binary and gives its path.
@@ -87,11 +103,16 @@ fn empty_dir(dir: PathBuf) -> anyhow::Result<PathBuf> {
     Ok(std::path::absolute(dir)?)
 }
 
-async fn session(program: &Path, place: &Path, once: bool) -> anyhow::Result<()> {
+async fn session(
+    program: &Path,
+    laptop: Option<&Laptop>,
+    place: &Path,
+    once: bool,
+) -> anyhow::Result<()> {
     let mut first = Device::new(program, &place.join("first")).await?;
     let mut second = Device::new(program, &place.join("second")).await?;
-    first.start().await?;
-    second.start().await?;
+    first.start(laptop).await?;
+    second.start(laptop).await?;
     println!("Two daemons run: {} and {}", first.address(), second.address());
 
     let waiting = first.open_pairing().await?;
@@ -116,7 +137,10 @@ async fn session(program: &Path, place: &Path, once: bool) -> anyhow::Result<()>
         println!("\n  first device's folder   {}", first.folder().display());
         println!("  second device's folder  {}", second.folder().display());
         println!("\nChange files in either and watch the other. Ctrl-C stops both.\n");
-        watch(&[&first, &second]).await?;
+        match laptop {
+            Some(_) => drop(tokio::try_join!(first.quits(), second.quits())?),
+            None => watch(&[&first, &second]).await?,
+        }
     }
     first.stop().await?;
     second.stop().await

@@ -1,14 +1,16 @@
-//! The project's chores: `cargo xtask test`, `demo`, `codegen`, `fuzz`, `tidy`.
+//! The project's chores: `cargo xtask run`, `test`, `demo`, `codegen`, `fuzz`, `tidy`.
 //!
 //! Everything that a newcomer, a maintainer or CI does beyond plain cargo
 //! commands is here, in Rust, so that it is the same on every machine.
 
+mod app;
 mod codegen;
 mod demo;
 mod fuzz;
 mod setup;
 mod sim;
 mod tidy;
+mod ui;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode, ExitStatus};
@@ -31,6 +33,12 @@ struct Arguments {
 
 #[derive(Subcommand)]
 enum Chore {
+    /// Builds the desktop app and starts it; installs what that needs.
+    Run {
+        /// Passed on to the app.
+        #[arg(last = true)]
+        rest: Vec<String>,
+    },
     /// Installs what the tests need, then runs all of them.
     Test {
         /// Run the tests even where something that they need is missing.
@@ -40,12 +48,15 @@ enum Chore {
         #[arg(last = true)]
         rest: Vec<String>,
     },
-    /// Runs two paired devices on this machine until Ctrl-C.
+    /// Runs two paired devices on this machine until Ctrl-C: two windows, each as on a laptop of its own.
     Demo {
+        /// Without windows, as on two servers.
+        #[arg(long)]
+        headless: bool,
         /// Where the two devices live; must be empty or absent. By default a temporary directory.
         #[arg(long)]
         dir: Option<PathBuf>,
-        /// Sync one sample file, then stop.
+        /// Sync one sample file without windows, then stop.
         #[arg(long)]
         once: bool,
     },
@@ -79,18 +90,27 @@ fn run(chore: Chore) -> anyhow::Result<ExitCode> {
     match chore {
         Chore::Test { no_setup, rest } => {
             if !no_setup {
+                setup::ensure(setup::FOR_APP)?;
                 setup::ensure(setup::FOR_TESTS)?;
             }
+            ui::build(root())?;
             let status = test(&["--workspace"], &rest)?;
             // In no other build than this one are the deliberate bugs.
             let status = match status.success() && rest.is_empty() {
                 true => test(&MUTANTS, &[])?,
                 false => status,
             };
+            let status = match status.success() && rest.is_empty() {
+                true => ui::test(root())?,
+                false => status,
+            };
             let code = status.code().and_then(|code| u8::try_from(code).ok());
             Ok(code.map_or(ExitCode::FAILURE, ExitCode::from))
         }
-        Chore::Demo { dir, once } => demo::run(dir, once).map(|()| ExitCode::SUCCESS),
+        Chore::Run { rest } => app::run(root(), &rest),
+        Chore::Demo { headless, dir, once } => {
+            demo::run(dir, once, headless).map(|()| ExitCode::SUCCESS)
+        }
         Chore::Codegen => codegen::run(root()).map(|()| ExitCode::SUCCESS),
         Chore::Fuzz { seconds, target } => fuzz::run(root(), seconds, target.as_deref()),
         Chore::Sim(options) => sim::run(root(), &options),

@@ -8,36 +8,82 @@ use std::process::Command;
 
 use anyhow::{Context as _, bail};
 
-/// A program, and the Debian package that has it.
+/// Something that a chore needs, and the Debian package that has it.
 pub(crate) struct Tool {
-    program: &'static str,
+    found: Found,
     package: &'static str,
     /// What it is needed for.
     purpose: &'static str,
 }
 
-const COMPILER: Tool =
-    Tool { program: "cc", package: "build-essential", purpose: "compiles SQLite" };
+/// How it is seen that something is there.
+enum Found {
+    /// A program of this name is in the path.
+    Program(&'static str),
+    /// pkg-config finds a library of this name.
+    Library(&'static str),
+    /// A font of this family is there.
+    Font(&'static str),
+}
 
-/// What building needs.
+const fn program(name: &'static str, package: &'static str, purpose: &'static str) -> Tool {
+    Tool { found: Found::Program(name), package, purpose }
+}
+
+const COMPILER: Tool = program("cc", "build-essential", "compiles SQLite");
+
+/// What building without the desktop app needs.
 pub(crate) const FOR_BUILDING: &[Tool] = &[COMPILER];
 
-/// What building and testing need.
-pub(crate) const FOR_TESTS: &[Tool] = &[
+/// What building the page needs to begin with.
+pub(crate) const FOR_PAGE: &[Tool] = &[program("npm", "npm", "builds the page")];
+
+/// What building the desktop app needs, besides its page.
+pub(crate) const FOR_APP: &[Tool] = &[
     COMPILER,
-    Tool { program: "ip", package: "iproute2", purpose: "makes networks to test on" },
-    Tool { program: "ps", package: "procps", purpose: "looks after daemons under test" },
-    Tool { program: "setfattr", package: "attr", purpose: "sets extended attributes" },
-    Tool { program: "mkfs.ext4", package: "e2fsprogs", purpose: "makes small disks to fill" },
-    Tool { program: "mount", package: "mount", purpose: "mounts small disks" },
-    Tool { program: "unshare", package: "util-linux", purpose: "keeps mounts to the test" },
-    Tool { program: "strace", package: "strace", purpose: "kills daemons at any call" },
+    // First of the two, as it finds the other.
+    program("pkg-config", "pkg-config", "finds libraries"),
     Tool {
-        program: "mkfs.btrfs",
-        package: "btrfs-progs",
-        purpose: "makes small disks to share on",
+        found: Found::Library("webkit2gtk-4.1"),
+        package: "libwebkit2gtk-4.1-dev",
+        purpose: "shows the desktop app's window",
     },
-    Tool { program: "mkfs.xfs", package: "xfsprogs", purpose: "makes disks of another kind" },
+];
+
+/// What two laptops on one display need.
+pub(crate) const FOR_DEMO: &[Tool] =
+    &[program("dbus-run-session", "dbus", "gives each laptop a session bus of its own")];
+
+/// What testing needs beyond building.
+pub(crate) const FOR_TESTS: &[Tool] = &[
+    program("ip", "iproute2", "makes networks to test on"),
+    program("ps", "procps", "looks after daemons under test"),
+    program("setfattr", "attr", "sets extended attributes"),
+    program("mkfs.ext4", "e2fsprogs", "makes small disks to fill"),
+    program("mount", "mount", "mounts small disks"),
+    program("unshare", "util-linux", "keeps mounts to the test"),
+    program("strace", "strace", "kills daemons at any call"),
+    program("mkfs.btrfs", "btrfs-progs", "makes small disks to share on"),
+    program("mkfs.xfs", "xfsprogs", "makes disks of another kind"),
+    program("Xvfb", "xvfb", "is a display to show windows on"),
+    program("WebKitWebDriver", "webkit2gtk-driver", "drives the app's window"),
+    program("dbus-daemon", "dbus", "is the bus of a desktop under test"),
+    program("openbox", "openbox", "frames windows under test"),
+    program("wmctrl", "wmctrl", "closes windows under test"),
+    program("xdotool", "xdotool", "looks for windows under test"),
+    program("import", "imagemagick", "takes pictures of windows under test"),
+    program("chromium-headless-shell", "chromium-headless-shell", "shows the page under test"),
+    program("fc-list", "fontconfig", "finds fonts"),
+    Tool {
+        found: Found::Font("DejaVu Sans"),
+        package: "fonts-dejavu-core",
+        purpose: "letters the page under test",
+    },
+    Tool {
+        found: Found::Font("Noto Color Emoji"),
+        package: "fonts-noto-color-emoji",
+        purpose: "shows names of files that are pictures",
+    },
 ];
 
 /// Makes sure that every tool is there.
@@ -46,18 +92,18 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
 ///
 /// When one is missing and can't be installed here; the message says what to do.
 pub(crate) fn ensure(tools: &[Tool]) -> anyhow::Result<()> {
-    let missing: Vec<&Tool> = tools.iter().filter(|tool| !is_installed(tool.program)).collect();
+    let missing: Vec<&Tool> = tools.iter().filter(|tool| !tool.is_there()).collect();
     if missing.is_empty() {
         return Ok(());
     }
     let packages: Vec<&str> = missing.iter().map(|tool| tool.package).collect();
     let install = format!("apt-get install -y --no-install-recommends {}", packages.join(" "));
     for tool in &missing {
-        eprintln!("xtask: {} is missing; it {}", tool.program, tool.purpose);
+        eprintln!("xtask: {} is missing; it {}", tool.name(), tool.purpose);
     }
     if !is_installed("apt-get") {
-        let programs: Vec<&str> = missing.iter().map(|tool| tool.program).collect();
-        bail!("install these programs with your system's package manager: {}", programs.join(", "));
+        let names: Vec<&str> = missing.iter().map(|tool| tool.name()).collect();
+        bail!("install these with your system's package manager: {}", names.join(", "));
     }
     if !rustix::process::geteuid().is_root() {
         bail!("run this, then try again: sudo {install}");
@@ -67,6 +113,28 @@ pub(crate) fn ensure(tools: &[Tool]) -> anyhow::Result<()> {
     let mut arguments = vec!["install", "-y", "-q", "--no-install-recommends"];
     arguments.extend(&packages);
     apt_get(&arguments)
+}
+
+impl Tool {
+    fn name(&self) -> &'static str {
+        match self.found {
+            Found::Program(name) | Found::Library(name) | Found::Font(name) => name,
+        }
+    }
+
+    fn is_there(&self) -> bool {
+        let prints = |program: &str, arguments: &[&str]| {
+            let output = Command::new(program).args(arguments).output().ok();
+            output.filter(|output| output.status.success()).map(|output| output.stdout)
+        };
+        match self.found {
+            Found::Program(name) => is_installed(name),
+            Found::Library(name) => prints("pkg-config", &["--exists", name]).is_some(),
+            Found::Font(family) => {
+                prints("fc-list", &[family]).is_some_and(|fonts| !fonts.is_empty())
+            }
+        }
+    }
 }
 
 fn apt_get(arguments: &[&str]) -> anyhow::Result<()> {

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 
 use serde_json::Value;
-use tokio::sync::{mpsc, oneshot};
+use tokio::sync::{mpsc, oneshot, watch};
 use tokio::task::JoinSet;
 
 use crate::api::{ApiError, Subscribe, SubscriptionFrame};
@@ -57,6 +57,7 @@ pub struct Client {
 struct Shared {
     outgoing: mpsc::Sender<Vec<u8>>,
     calls: Mutex<Calls>,
+    is_over: watch::Sender<bool>,
 }
 
 #[derive(Debug, Default)]
@@ -83,7 +84,8 @@ impl Client {
     pub async fn connect(path: &Path) -> Result<Self, ConnectError> {
         let (read, write) = socket::connect(path).await?.into_split();
         let (outgoing, frames) = mpsc::channel(OUTGOING_FRAMES);
-        let shared = Arc::new(Shared { outgoing, calls: Mutex::default() });
+        let (is_over, _) = watch::channel(false);
+        let shared = Arc::new(Shared { outgoing, calls: Mutex::default(), is_over });
         let mut tasks = JoinSet::new();
         tasks.spawn(read_replies(read, Arc::clone(&shared)));
         tasks.spawn(write_requests(write, frames));
@@ -95,10 +97,18 @@ impl Client {
     /// # Errors
     /// See [`CallError`].
     pub async fn call<M: Method>(&self, params: M) -> Result<M::Reply, CallError> {
-        let (sender, receiver) = oneshot::channel();
-        let _call = self.send(&params, Waiter::Reply(sender)).await?;
-        let reply = receiver.await.map_err(|_| CallError::Disconnected)??;
+        let reply = self.call_by_name(M::NAME, written(&params)?).await?;
         serde_json::from_value(reply).map_err(|error| CallError::Malformed(error.to_string()))
+    }
+
+    /// Calls a method for someone else, whose words are passed on as they are. Subscribing is no such call.
+    ///
+    /// # Errors
+    /// See [`CallError`]; the daemon says whether there is such a method.
+    pub async fn call_by_name(&self, method: &str, params: Value) -> Result<Value, CallError> {
+        let (sender, receiver) = oneshot::channel();
+        let _call = self.send(method, params, Waiter::Reply(sender)).await?;
+        receiver.await.map_err(|_| CallError::Disconnected)?
     }
 
     /// Subscribes to events. Dropping the stream ends the subscription.
@@ -108,16 +118,22 @@ impl Client {
     pub async fn subscribe(&self, request: Subscribe) -> Result<EventStream, CallError> {
         let (frames, receiver) = mpsc::channel(PUSHED_FRAMES);
         let end = Arc::new(SubscriptionEnd::new());
-        let call = self.send(&request, Waiter::Events { frames, end: Arc::clone(&end) }).await?;
+        let waiter = Waiter::Events { frames, end: Arc::clone(&end) };
+        let call = self.send(Subscribe::NAME, written(&request)?, waiter).await?;
         Ok(EventStream { receiver, end, _call: call })
     }
 
-    async fn send<M: Method>(&self, params: &M, waiter: Waiter) -> Result<Call, CallError> {
+    /// Waits until the connection has ended, whoever ended it.
+    pub async fn ended(&self) {
+        // The sender lives as long as this client, so there is nothing else to learn.
+        drop(self.shared.is_over.subscribe().wait_for(|is_over| *is_over).await);
+    }
+
+    async fn send(&self, method: &str, params: Value, waiter: Waiter) -> Result<Call, CallError> {
         let id = self.next_id.fetch_add(1, Ordering::Relaxed);
-        let malformed = |error: serde_json::Error| CallError::Malformed(error.to_string());
-        let params = serde_json::to_value(params).map_err(malformed)?;
-        let frame = ClientFrame::Call { id, method: M::NAME.to_owned(), params };
-        let frame = serde_json::to_vec(&frame).map_err(malformed)?;
+        let frame = ClientFrame::Call { id, method: method.to_owned(), params };
+        let frame =
+            serde_json::to_vec(&frame).map_err(|error| CallError::Malformed(error.to_string()))?;
         if frame.len() > REQUEST_LIMIT {
             return Err(CallError::TooLarge(frame.len()));
         }
@@ -128,6 +144,10 @@ impl Client {
         sent.map_err(|_| self.shared.calls().ended.clone().unwrap_or(CallError::Disconnected))?;
         Ok(call)
     }
+}
+
+fn written(params: &impl Method) -> Result<Value, CallError> {
+    serde_json::to_value(params).map_err(|error| CallError::Malformed(error.to_string()))
 }
 
 /// The events of one subscription.
@@ -222,6 +242,7 @@ impl Shared {
             waiter.end(Err(error.clone()));
         }
         calls.ended = Some(error);
+        self.is_over.send_replace(true);
     }
 }
 

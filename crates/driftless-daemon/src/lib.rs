@@ -1,6 +1,6 @@
 //! The shell around the engine: the only crate that knows every adapter.
 //!
-//! [`run`] starts it all. Each folder runs on a thread of its own (`folder`),
+//! [`run`] starts it all, or [`host`] within the desktop app. Each folder runs on a thread of its own (`folder`),
 //! each connection as a task (`session`, `serve`); `transfer` stages contents,
 //! `hashing` reads files, `api` answers the control socket, and `hub` is what
 //! they share. Decisions are made elsewhere; this crate carries them out.
@@ -32,4 +32,4 @@ mod transfer;
 mod trouble;
 mod views;
 
-pub use run::{RunOptions, run};
+pub use run::{RunOptions, host, run};

@@ -45,20 +45,39 @@ pub enum LoggingError {
     Started,
 }
 
+/// Which of the home's log files a process writes: two that wrote one would
+/// rotate it under each other.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum LogFile {
+    /// That of a daemon of its own.
+    Daemon,
+    /// That of the desktop app, whether or not it hosts the daemon.
+    App,
+}
+
+impl LogFile {
+    fn name(self) -> &'static str {
+        match self {
+            Self::Daemon => "driftless.log",
+            Self::App => "app.log",
+        }
+    }
+}
+
 /// Starts logging for this process, once.
 ///
 /// # Errors
 ///
 /// When the filter is malformed, the log file can't be written, or logging
 /// was started before.
-pub fn init(home: &Home) -> Result<(), LoggingError> {
+pub fn init(home: &Home, file: LogFile) -> Result<(), LoggingError> {
     let filter = match std::env::var(FILTER_VARIABLE) {
         Ok(text) if !text.is_empty() => {
             EnvFilter::try_new(&text).map_err(|error| LoggingError::Filter(error.to_string()))?
         }
         _ => EnvFilter::new(DEFAULT_FILTER),
     };
-    let to_file = fmt::layer().with_ansi(false).with_writer(Mutex::new(log_file(home)?));
+    let to_file = fmt::layer().with_ansi(false).with_writer(Mutex::new(log_file(home, file)?));
     let to_terminal = fmt::layer()
         .with_ansi(
             io::IsTerminal::is_terminal(&io::stderr()) && std::env::var_os("NO_COLOR").is_none(),
@@ -73,8 +92,8 @@ pub fn init(home: &Home) -> Result<(), LoggingError> {
 }
 
 /// Opens the log for appending; five files of 10 MiB are the most that stays.
-fn log_file(home: &Home) -> Result<FileRotate<AppendCount>, LoggingError> {
-    let file = home.log_dir().join("driftless.log");
+fn log_file(home: &Home, file: LogFile) -> Result<FileRotate<AppendCount>, LoggingError> {
+    let file = home.log_dir().join(file.name());
     // FileRotate panics or stays silent where it can't open its file: try first.
     create_private_dir(&home.log_dir())
         .and_then(|()| open_private(&file))
@@ -104,8 +123,8 @@ mod tests {
     fn the_log_is_appended_to_and_rotated_within_its_bound() {
         let directory = tempfile::tempdir().unwrap();
         let home = Home::resolve(Some(directory.path().join("home"))).unwrap();
-        log_file(&home).unwrap().write_all(b"first run\n").unwrap();
-        let mut log = log_file(&home).unwrap();
+        log_file(&home, LogFile::Daemon).unwrap().write_all(b"first run\n").unwrap();
+        let mut log = log_file(&home, LogFile::Daemon).unwrap();
         let line = [b'x'; 1 << 20];
         for _ in 0..64 {
             log.write_all(&line).unwrap();

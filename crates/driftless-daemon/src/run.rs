@@ -20,7 +20,8 @@ use tokio::time::Instant;
 use crate::config::Config;
 use crate::home::{Home, MachineId};
 use crate::hub::Hub;
-use crate::{api, logging, random, session};
+use crate::logging::{self, LogFile};
+use crate::{api, random, session};
 
 /// How many events are kept for those who subscribe later.
 const EVENTS: usize = 20_000;
@@ -69,17 +70,39 @@ pub struct RunOptions {
 /// address or the control socket cannot be used.
 pub async fn run(options: RunOptions) -> anyhow::Result<()> {
     let _lock = options.home.lock()?;
-    logging::init(&options.home)?;
+    logging::init(&options.home, LogFile::Daemon)?;
     let (signal, signalled) = watch::channel(false);
     let mut listening = JoinSet::new();
     listening.spawn(hear_signals(signal));
+    run_until(&options, signalled, say_ready).await?;
+    listening.shutdown().await;
+    Ok(())
+}
+
+/// Runs the daemon within another program, until `end` is true or a request to end.
+///
+/// Leaves logging and signals to that program, and prints nothing. Whether the
+/// daemon serves is seen by connecting to its socket.
+///
+/// # Errors
+///
+/// As [`run`].
+pub async fn host(options: RunOptions, end: watch::Receiver<bool>) -> anyhow::Result<()> {
+    let _lock = options.home.lock()?;
+    run_until(&options, end, |_, _| {}).await
+}
+
+async fn run_until(
+    options: &RunOptions,
+    ended: watch::Receiver<bool>,
+    tell: fn(DeviceId, Option<SocketAddr>),
+) -> anyhow::Result<()> {
     let mut listened = Vec::new();
-    while run_as_one_device(&options, &mut listened, signalled.clone()).await? == Course::Anew
-        && !*signalled.borrow()
+    while run_as_one_device(options, &mut listened, ended.clone(), tell).await? == Course::Anew
+        && !*ended.borrow()
     {
         tracing::info!("beginning anew");
     }
-    listening.shutdown().await;
     Ok(())
 }
 
@@ -87,7 +110,8 @@ pub async fn run(options: RunOptions) -> anyhow::Result<()> {
 async fn run_as_one_device(
     options: &RunOptions,
     listened: &mut Vec<SocketAddr>,
-    signalled: watch::Receiver<bool>,
+    ended: watch::Receiver<bool>,
+    tell: fn(DeviceId, Option<SocketAddr>),
 ) -> anyhow::Result<Course> {
     let home = options.home.clone();
     let settings = Config::init(&home, None)?.settings().clone();
@@ -117,8 +141,10 @@ async fn run_as_one_device(
     let mut tasks = JoinSet::new();
     tasks.spawn(hear_network(Arc::clone(&hub), net_events));
     tasks.spawn(tick(Arc::clone(&hub)));
-    tasks.spawn(end_on_signal(signalled, course.clone()));
-    say_ready(device, listened.first().copied());
+    tasks.spawn(end_when_told(ended, course.clone()));
+    let address = listened.first().copied();
+    tracing::info!(device = %device.short(), ?address, "ready");
+    tell(device, address);
     serve(Arc::clone(&hub), control, course, changing.clone()).await;
     tracing::info!("ending");
     tasks.shutdown().await;
@@ -153,7 +179,6 @@ fn say_ready(device: DeviceId, address: Option<SocketAddr>) {
     let shown = address.map_or_else(|| "-".to_owned(), |address| address.to_string());
     // Whoever started the daemon may have stopped listening; that ends nothing.
     let _ = writeln!(out, "ready {device} {shown}").and_then(|()| out.flush());
-    tracing::info!(device = %device.short(), ?address, "ready");
 }
 
 async fn serve(
@@ -232,9 +257,9 @@ async fn tick(hub: Arc<Hub>) {
     }
 }
 
-/// Ends the daemon once a signal was heard.
-async fn end_on_signal(mut signalled: watch::Receiver<bool>, course: watch::Sender<Course>) {
-    if signalled.wait_for(|signalled| *signalled).await.is_ok() {
+/// Ends the daemon once it was told to from outside.
+async fn end_when_told(mut ended: watch::Receiver<bool>, course: watch::Sender<Course>) {
+    if ended.wait_for(|ended| *ended).await.is_ok() {
         course.send_replace(Course::End);
     }
 }

@@ -1,4 +1,5 @@
 import { describe, expect, test } from 'vitest';
+import golden from '../../../tests/golden/headline.json';
 import { folder, problem, worldOf } from '../api/fake/world';
 import type { Status } from '../api/generated/control';
 import { beside } from './beside';
@@ -144,6 +145,18 @@ describe('the one sentence', () => {
     ['A large change in A waits for your yes', withFolder({ held_back: heldBack, conflicts: 2 })],
     ['A has stopped', withFolder({ state: 'stopped', held_back: heldBack, conflicts: 2 })],
   ])('is “%s”', (sentence, status) => expect(headline(status).sentence).toBe(sentence));
+
+  // The desktop's panel is held to the same table (src-tauri/src/sentence.rs).
+  test.each(golden.cases)('is what the panel says: “$sentence”', (one) => {
+    const status = {
+      ...{ device: { id: 'A', name: 'here', addresses: [] }, version: '0', offers: 0, problems: [] },
+      ...one,
+      folders: (one.folders ?? []).map((change) => ({ ...golden.folder, ...change })),
+      devices: (one.devices ?? []).map((change) => ({ ...golden.device, ...change })),
+    } as unknown as Status;
+    const { sentence, online, meaning } = headline(status);
+    expect([sentence, online, meaning]).toEqual([one.sentence, one.online, one.meaning]);
+  });
 
   test('I17: says that all is up to date only when every folder says so itself', () => {
     for (const state of ['scanning', 'syncing', 'paused', 'stopped'] as const) {

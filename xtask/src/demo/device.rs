@@ -16,6 +16,12 @@ const COMMAND: Duration = Duration::from_secs(90);
 const START: Duration = Duration::from_secs(20);
 const STOP: Duration = Duration::from_secs(6);
 
+/// What makes a device a laptop.
+pub(super) struct Laptop {
+    /// The desktop app.
+    pub(super) app: PathBuf,
+}
+
 /// A device that is driven through the `driftless` program.
 pub(super) struct Device {
     program: PathBuf,
@@ -88,8 +94,53 @@ impl Device {
         Ok(String::from_utf8_lossy(&output.stdout).into_owned())
     }
 
-    /// Starts the daemon and waits until it serves.
-    pub(super) async fn start(&mut self) -> anyhow::Result<()> {
+    /// Starts the daemon, or the app with a daemon inside, and waits until it serves.
+    pub(super) async fn start(&mut self, laptop: Option<&Laptop>) -> anyhow::Result<()> {
+        match laptop {
+            Some(laptop) => self.start_app(laptop).await,
+            None => self.start_daemon().await,
+        }
+    }
+
+    async fn start_app(&mut self, laptop: &Laptop) -> anyhow::Result<()> {
+        let mut command = Command::new("dbus-run-session");
+        command.arg("--").arg(&laptop.app).arg("--home").arg(&self.home);
+        command.args(["--listen", "127.0.0.1:0", "--no-discovery"]);
+        for (name, place) in
+            [("XDG_CONFIG_HOME", "config"), ("XDG_DATA_HOME", "data"), ("XDG_CACHE_HOME", "cache")]
+        {
+            command.env(name, self.home.join("desktop").join(place));
+        }
+        let log = fs::File::create(self.home.join("app.out"))?;
+        command.stdin(Stdio::null()).stdout(log.try_clone()?).stderr(log);
+        command.process_group(0).kill_on_drop(true);
+        self.daemon = Some(command.spawn().context("cannot start the app")?);
+        let address = tokio::time::timeout(START, async {
+            loop {
+                if let Ok(printed) = self.run(&["--json", "status"]).await {
+                    let status: Value = serde_json::from_str(&printed)?;
+                    let address = status["device"]["addresses"][0].as_str();
+                    return Ok(address.context("the app listens nowhere")?.to_owned());
+                }
+                tokio::time::sleep(Duration::from_millis(100)).await;
+            }
+        });
+        let ready: anyhow::Result<String> =
+            address.await.context("the app is not ready in time")?;
+        self.address = ready?;
+        Ok(())
+    }
+
+    /// Waits until the app has been quit.
+    pub(super) async fn quits(&mut self) -> anyhow::Result<()> {
+        if let Some(app) = &mut self.daemon {
+            app.wait().await?;
+            self.daemon = None;
+        }
+        Ok(())
+    }
+
+    async fn start_daemon(&mut self) -> anyhow::Result<()> {
         let mut command = self.command(&["daemon", "--listen", "127.0.0.1:0", "--no-discovery"]);
         let log = fs::File::create(self.home.join("daemon.out"))?;
         command.stdout(Stdio::piped()).stderr(log);
