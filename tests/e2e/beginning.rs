@@ -109,3 +109,24 @@ fn a_folder_paused_in_the_configuration_rests_until_it_is_resumed() {
     });
     settle_equal("notes", &[&ada, &bob]);
 }
+
+/// A folder that rests while both sides write goes on where both are then, on
+/// the connection that was there all the time.
+#[test]
+fn a_folder_that_was_paused_after_it_synced_goes_on_when_it_is_resumed() {
+    let scratch = Scratch::new();
+    let (ada, bob) = two_devices(&scratch);
+    fs::write(ada.path("notes").join("from-ada"), "1").unwrap();
+    fs::write(bob.path("notes").join("from-bob"), "1").unwrap();
+    settle_equal("notes", &[&ada, &bob]);
+    for round in ["2", "3"] {
+        bob.ok(&["folder", "pause", "notes"]);
+        bob.reaches("notes", "paused");
+        fs::write(ada.path("notes").join("from-ada"), round).unwrap();
+        fs::write(bob.path("notes").join("from-bob"), round).unwrap();
+        bob.ok(&["folder", "resume", "notes"]);
+        settle_equal("notes", &[&ada, &bob]);
+        let arrived = fs::read_to_string(bob.path("notes").join("from-ada")).unwrap();
+        assert_eq!(arrived, round);
+    }
+}

@@ -133,7 +133,14 @@ impl Conversation {
                 let folders: BTreeMap<_, _> =
                     folders.into_iter().map(|state| (state.id.clone(), state)).collect();
                 self.hub.offered(self.device, &folders);
-                self.theirs = Some(folders);
+                let before = self.theirs.replace(folders.clone());
+                // A folder that comes later begins anew on both sides: where it stood here
+                // when the connection began says nothing about now.
+                let is_later =
+                    |before: BTreeMap<_, _>| folders.keys().any(|id| !before.contains_key(id));
+                if before.is_some_and(is_later) {
+                    self.introduce().await;
+                }
                 self.link().await;
             }
             Message::Received(received) => {
@@ -156,9 +163,12 @@ impl Conversation {
     }
 
     /// Tells the device which folders it shares with this one, and where they stand.
+    ///
+    /// What it said of a folder before that was opened here is out of date; it
+    /// tells anew when it hears of a folder that it had not heard of just before.
     async fn introduce(&mut self) {
         let mut states = Vec::new();
-        self.introduced.clear();
+        let before = std::mem::take(&mut self.introduced);
         for (config, folder, opening) in self.hub.folders_with(self.device) {
             let (device, label) = (self.device, config.label);
             let state = folder.ask(move |asked| asked.engine.introduction(&device, label).ok());
@@ -166,6 +176,14 @@ impl Conversation {
                 self.introduced.insert(config.id, opening);
                 states.push(state);
             }
+        }
+        let is_new = |id: &FolderId| before.get(id) != self.introduced.get(id);
+        if let Some(theirs) = &mut self.theirs {
+            theirs.retain(|id, _| !self.introduced.contains_key(id) || !is_new(id));
+        }
+        if states.iter().any(|state| is_new(&state.id) && before.contains_key(&state.id)) {
+            let others = states.iter().filter(|state| !is_new(&state.id));
+            self.send(Message::Folders(others.cloned().collect()));
         }
         self.send(Message::Folders(states));
     }
