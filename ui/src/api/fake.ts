@@ -6,7 +6,8 @@ import type { MethodName } from './client';
 import type { ApiError, EventBody, Subscribe, SubscriptionFrame } from './generated/control';
 import { handlersOf, type Handlers } from './fake/methods';
 import { HOME } from './fake/words';
-import { SCENARIOS, remember, worldOf, type Scenario, type World } from './fake/world';
+import { remember } from './fake/past';
+import { SCENARIOS, worldOf, type Scenario, type World } from './fake/world';
 import type { Drop, Listener, Open, Pick, Stop, Transport } from './transport';
 
 const NO_DAEMON: ApiError = {

@@ -1,15 +1,10 @@
 // What the scripted daemon answers. Changes its world as the real one would, and tells of it through `tell`.
 import type { Api, MethodName } from '../client';
-import type {
-  ApiError,
-  DeviceStatus,
-  EventBody,
-  FolderStatus,
-  FolderView,
-  PreviewWarning,
-} from '../generated/control';
+import type { DeviceStatus, EventBody, FolderStatus, FolderView, PreviewWarning } from '../generated/control';
+import { decisions } from './decisions';
 import { browse, explain } from './files';
 import { QR } from './qr';
+import { failure, found, pageOf } from './replies';
 import { deviceId, HOME } from './words';
 import { device, folder, type World } from './world';
 
@@ -32,7 +27,7 @@ export function handlersOf(world: World, tell: (body: EventBody) => void): Handl
   };
 }
 
-type Part<Name extends string> = Pick<Handlers, Extract<MethodName, Name | `${Name}.${string}`>>;
+export type Part<Name extends string> = Pick<Handlers, Extract<MethodName, Name | `${Name}.${string}`>>;
 
 function general(
   world: World,
@@ -285,67 +280,6 @@ function folders(world: World, tell: (body: EventBody) => void): Part<'folder'> 
   };
 }
 
-function decisions(world: World, tell: (body: EventBody) => void): Part<'conflict' | 'history'> {
-  const settled = new Map<string, World['conflicts'][number]>();
-  return {
-    'conflict.list': ({ folder, after, limit = 1000 }) => {
-      const list = world.conflicts.filter((one) => folder === undefined || one.folder === folder);
-      const page = pageOf(list, after, limit);
-      return { conflicts: page.entries, next: page.next };
-    },
-    'conflict.show': ({ id }) => found(world.conflicts, (one) => one.id === id, id),
-    'conflict.resolve': ({ id, resolution }) => {
-      const one = found(world.conflicts, (other) => other.id === id, id);
-      settled.set(id, one);
-      world.conflicts = world.conflicts.filter((other) => other !== one);
-      countConflicts(world);
-      tell({
-        type: 'conflict-resolved',
-        folder: one.folder,
-        id,
-        path: one.path,
-        device: world.status.device.id,
-      });
-      return {
-        folder: one.folder,
-        path: one.path,
-        beside: resolution.keep === 'both' ? [`${one.path} (2)`] : [],
-      };
-    },
-    'conflict.undo': ({ ids }) => {
-      const paths = [];
-      for (const id of ids) {
-        const one = settled.get(id);
-        if (!one) throw failure('not-found', 'this resolution was not made here');
-        world.conflicts = [one, ...world.conflicts];
-        countConflicts(world);
-        tell({ type: 'conflict-opened', folder: one.folder, id, path: one.path });
-        paths.push(one.path);
-      }
-      return { paths };
-    },
-    'history.list': () => ({ entries: [], next: null }),
-    'history.restore': ({ folder, path, to }) => {
-      const restored = to ?? path;
-      tell({
-        type: 'item-synced',
-        folder,
-        path: restored,
-        action: 'changed',
-        device: world.status.device.id,
-      });
-      return { path: restored };
-    },
-    'history.search': ({ folder, text = '', after, limit = 200 }) => {
-      const wanted = text.toLowerCase();
-      const list = world.history.filter(
-        (one) => (folder === undefined || one.folder === folder) && one.path.toLowerCase().includes(wanted),
-      );
-      return { ...pageOf(list, after, limit), cut_short: false };
-    },
-  };
-}
-
 function own(world: World): Part<'settings' | 'app'> {
   return {
     'settings.get': () => world.settings,
@@ -402,30 +336,4 @@ function viewOf(world: World, one: FolderStatus): FolderView {
 function forgetOffer(world: World, id: string): void {
   world.offers = world.offers.filter((one) => one.id !== id);
   world.status.offers = world.offers.length;
-}
-
-function countConflicts(world: World): void {
-  for (const one of world.status.folders) {
-    one.conflicts = world.conflicts.filter((conflict) => conflict.folder === one.id).length;
-  }
-}
-
-function pageOf<T>(
-  list: readonly T[],
-  after: string | undefined,
-  limit: number,
-): { entries: T[]; next: string | null } {
-  const from = after === undefined ? 0 : Number(after);
-  const to = from + limit;
-  return { entries: list.slice(from, to), next: to < list.length ? String(to) : null };
-}
-
-function found<T>(list: readonly T[], is: (one: T) => boolean, word: string): T {
-  const one = list.find(is);
-  if (one === undefined) throw failure('not-found', `there is no “${word}”`);
-  return one;
-}
-
-function failure(code: ApiError['code'], message: string, hint: string | null = null): ApiError {
-  return { code, message, hint };
 }
