@@ -96,9 +96,7 @@ export const folders = {
   leaveOutHint: 'These never leave this device.',
   /** Of a set of rules, the first few. */
   someRules: (rules: string[]) =>
-    rules.length > 4
-      ? `${rules.slice(0, 3).join(', ')} and ${rules.length - 3} more`
-      : rules.join(', '),
+    rules.length > 4 ? `${rules.slice(0, 3).join(', ')} and ${rules.length - 3} more` : rules.join(', '),
   ownRules: 'Also leave out',
   writtenRules: (rules: readonly string[]) =>
     `Lines in .driftlessignore that are kept as they are: ${rules.map(named).join(', ')}`,
