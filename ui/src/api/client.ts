@@ -1,10 +1,10 @@
 // Typed calls over a transport. Knows every method; decides nothing about what replies mean.
+import type { AppMethods } from './app';
 import type { ApiError, ErrorCode, Methods, Subscribe } from './generated/control';
 import type { Listener, Open, Pick, Stop, Transport, Drop } from './transport';
-import type { WantedMethods } from './wanted';
 
-/** Every method; what is wanted of a method takes the place of what it is. */
-export type Api = Omit<Methods, keyof WantedMethods> & WantedMethods;
+/** Every method, of the daemon and of the app. */
+export type Api = Methods & AppMethods;
 export type MethodName = keyof Api;
 
 /** A call that failed; `message` says what and on what, `hint` what to do about it. */

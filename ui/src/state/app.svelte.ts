@@ -1,5 +1,5 @@
 // What this window knows of itself: where home is, how it should look, whether the first run is over.
-import type { AppSettings } from '../api/wanted';
+import type { AppSettings } from '../api/app';
 import type { Daemon } from './daemon.svelte';
 
 const SEEN = 'driftless.seen';

@@ -14,7 +14,7 @@ import type {
   Status,
   Transfer,
 } from '../generated/control';
-import type { AppSettings } from '../wanted';
+import type { AppSettings } from '../app';
 import { events, versions } from './past';
 import { deviceId, DEVICES, fileName, FOLDERS, HARD_NAMES, HOME, pick } from './words';
 

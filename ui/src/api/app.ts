@@ -1,8 +1,6 @@
-// What the screens need and the control API does not offer yet, in the style of its method table.
+// What the desktop app answers itself, in the style of the control API's method table: nothing here reaches the daemon.
 //
-// Once the daemon has a method, its types come from `generated/` and its lines here go. Times are `_ms` since the
-// Unix epoch, durations `_s`, sizes bytes, as everywhere in the API. Methods that begin with `app.` are answered
-// by the desktop app and never reach the daemon.
+// The other end is `src-tauri/src/own.rs` and `settings.rs`.
 import type { Done } from './generated/control';
 
 /** Settings of the desktop app itself. */
@@ -13,7 +11,7 @@ export type AppSettings = {
 };
 export type AppInfo = { version: string; home: string; data_dir: string };
 
-export interface WantedMethods {
+export interface AppMethods {
   'app.settings': { params: Record<string, never>; reply: AppSettings };
   'app.configure': { params: Partial<AppSettings>; reply: AppSettings };
   'app.info': { params: Record<string, never>; reply: AppInfo };
