@@ -1,6 +1,6 @@
 //! What the app answers itself: its settings, what it is, its logs, and starting the daemon anew.
 //!
-//! These are the methods that begin with `app.`; `ui/src/api/wanted.ts` has their shapes. None of
+//! These are the methods that begin with `app.`; `ui/src/api/app.ts` has their shapes. None of
 //! them says anything about folders or devices.
 
 use std::sync::Arc;

@@ -10,8 +10,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use driftless_control::api::{
-    Event, EventBody, FolderState, ItemAction, Status, StatusQuery, Subscribe, SubscriptionFrame,
-    Wait,
+    Activity, ActivityList, Event, EventBody, FolderState, ItemAction, Status, StatusQuery,
+    Subscribe, SubscriptionFrame, Wait,
 };
 use driftless_control::{ApiError, CallError, Client};
 use tokio::sync::{mpsc, watch};
@@ -23,6 +23,8 @@ use crate::text;
 
 /// How many files the tray's menu names.
 pub(crate) const RECENT: usize = 5;
+/// How much of what happened before is asked for.
+const ACTIVITY: u32 = 50;
 /// Between two requests for the status.
 const ASK_EVERY: Duration = Duration::from_secs(1);
 /// Between two requests while something is under way, of which not every step is an event.
@@ -86,6 +88,23 @@ impl View {
 }
 
 impl Seen {
+    /// Begins with what is remembered from before.
+    fn new(status: Status, activity: &[Activity]) -> Self {
+        let mut seen = Self { status, recent: VecDeque::new() };
+        // Oldest first, as if it happened again. What came in one go is known by its first and its last.
+        for entry in activity.iter().rev() {
+            let EventBody::ItemSynced { folder, path: last, action, device } = &entry.body else {
+                continue;
+            };
+            for path in entry.paths.iter().filter(|path| *path != last).chain([last]) {
+                let (folder, path) = (folder.clone(), path.clone());
+                let (action, device) = (*action, device.clone());
+                seen.take(&EventBody::ItemSynced { folder, path, action, device });
+            }
+        }
+        seen
+    }
+
     fn take(&mut self, event: &EventBody) {
         let EventBody::ItemSynced { folder, path, action, .. } = event else { return };
         let file = RecentFile { folder: folder.clone(), path: path.clone() };
@@ -162,8 +181,10 @@ async fn follow_client(
                 None => return Ok(()),
                 Some(Err(error)) => return Err(error),
                 Some(Ok(SubscriptionFrame::Snapshot(snapshot))) => {
-                    let recent = seen.take().map(|seen| seen.recent).unwrap_or_default();
-                    seen = Some(Seen { status: snapshot.status, recent });
+                    let asked = ActivityList { limit: Some(ACTIVITY), ..ActivityList::default() };
+                    // Without it, the list of recent files begins empty.
+                    let activity = client.call(asked).await.map(|page| page.entries);
+                    seen = Some(Seen::new(snapshot.status, &activity.unwrap_or_default()));
                 }
                 Some(Ok(SubscriptionFrame::Event(Event { body, .. }))) => {
                     if let Some(seen) = &mut seen {
@@ -231,7 +252,7 @@ pub(crate) async fn until_safe(daemon: &Daemon) -> Result<(), ApiError> {
 
 #[cfg(test)]
 mod tests {
-    use driftless_control::api::{EventBody, ItemAction, OwnDevice, Status};
+    use driftless_control::api::{Activity, EventBody, ItemAction, OwnDevice, Status};
 
     use super::{Seen, View};
     use crate::sentence::TrayState;
@@ -248,6 +269,33 @@ mod tests {
             devices: vec![],
         };
         Seen { status, recent: Default::default() }
+    }
+
+    #[test]
+    fn what_is_remembered_from_before_comes_first() {
+        let entry = |paths: &[&str], last: &str, action| Activity {
+            id: 1,
+            since_ms: 0,
+            at_ms: 0,
+            count: paths.len() as u64,
+            paths: paths.iter().map(ToString::to_string).collect(),
+            body: EventBody::ItemSynced {
+                folder: "f".into(),
+                path: last.into(),
+                action,
+                device: None,
+            },
+            folder_label: None,
+            device_name: None,
+        };
+        let newest_first = [
+            entry(&["gone"], "gone", ItemAction::Deleted),
+            entry(&["b", "c"], "z", ItemAction::Created),
+            entry(&["a", "gone"], "gone", ItemAction::Changed),
+        ];
+        let seen = Seen::new(seen().status, &newest_first);
+        let paths: Vec<_> = seen.recent.iter().map(|file| file.path.as_str()).collect();
+        assert_eq!(paths, ["z", "c", "b", "a"]);
     }
 
     #[test]

@@ -86,7 +86,11 @@ fn notice(occasion: Occasion, Several { count, last }: Several, status: &Status)
     let (what, detail) = (text::safe(&last.what), text::safe(&last.detail));
     let sum = |of: fn(&FolderStatus) -> u64| status.folders.iter().map(of).sum::<u64>();
     let (title, body) = match occasion {
-        Occasion::Request => text::requests(count, &what),
+        // One that was being paired just then is in already.
+        Occasion::Request => match u64::from(status.requests) {
+            0 => return None,
+            open => text::requests(count.min(open), &what),
+        },
         Occasion::Offer if status.offers > 0 => text::offers(count, &detail, &what),
         Occasion::Conflict => match sum(|folder| folder.conflicts) {
             0 => return None,
@@ -123,7 +127,7 @@ mod tests {
         fields.extend(change.as_object().unwrap().clone());
         let device = json!({ "id": "A", "name": "here", "addresses": [] });
         let status = json!({
-            "device": device, "version": "0", "offers": 0, "folders": [folder], "devices": [],
+            "device": device, "version": "0", "offers": 0, "requests": 2, "folders": [folder], "devices": [],
         });
         serde_json::from_value(status).unwrap()
     }
@@ -147,6 +151,19 @@ mod tests {
         assert_eq!(two, [said]);
         assert_eq!(told(&both[..1], json!({ "conflicts": 7 }))[0].0, "1 conflict needs you");
         assert_eq!(told(&both, json!({ "conflicts": 0 })), []);
+    }
+
+    #[test]
+    fn who_asks_to_be_let_in_is_told_by_the_name_that_it_gives_itself() {
+        let request = |name: &str| {
+            let request = json!({ "id": name, "name": name, "address": "a", "asked_at_ms": 1 });
+            EventBody::PairRequested { request: serde_json::from_value(request).unwrap() }
+        };
+        let asks = told(&[request("eve")], json!({}));
+        assert_eq!(asks, [("A device asks to pair".to_owned(), "eve".to_owned())]);
+        let both = told(&[request("eve"), request("mal\n")], json!({}));
+        let said = ("2 devices ask to pair".to_owned(), "The last: mal\\n".to_owned());
+        assert_eq!(both, [said]);
     }
 
     #[test]
