@@ -11,7 +11,7 @@ use driftless_core::Content;
 use driftless_net::Request;
 use driftless_proto::RequestBody;
 use driftless_proto::codec::decode_request;
-use rustix::fs::{CWD, RenameFlags, renameat_with};
+use rustix::fs::{CWD, Mode, OFlags, RenameFlags, openat, renameat_with};
 
 use super::evil::Answer;
 use super::scene::{self, Scene};
@@ -85,8 +85,14 @@ fn h2_a_parent_that_is_swapped_for_a_link_leads_nothing_outside() {
         paths.push((scene::path("room/secret.txt"), vec![gone]));
         link.announce(paths);
         let theirs = scene.bob.path("notes").join("room");
-        if theirs.is_dir() {
-            let _ = fs::write(theirs.join(format!("from-bob-{number}")), "bob");
+        // At Bob's, too, it is a link now and then, which he does not follow.
+        let flags = OFlags::DIRECTORY | OFlags::NOFOLLOW;
+        let made = openat(CWD, &theirs, flags, Mode::empty()).and_then(|theirs| {
+            let flags = OFlags::CREATE | OFlags::WRONLY;
+            openat(&theirs, format!("from-bob-{number}"), flags, Mode::from_raw_mode(0o644))
+        });
+        if let Ok(file) = made {
+            rustix::io::write(file, b"bob").unwrap();
         }
         scene.still_syncs();
     }
