@@ -55,6 +55,11 @@ pub(crate) async fn answer(
             export_logs(shell, read(params)?).await?;
             reply(&Done {})
         }
+        "tell-when-safe" if !shell.settings.get().notify.finished => {
+            let message = "notifications of this are off";
+            Err(ApiError::new(ErrorCode::Refused, message)
+                .with_hint("turn them on in the settings"))
+        }
         "tell-when-safe" => {
             notify::when_safe(app, shell);
             reply(&Done {})

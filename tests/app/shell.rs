@@ -219,6 +219,15 @@ fn settings_of_the_app_are_kept_and_logs_go_where_a_person_says() {
     let text = fs::read_to_string(&entry).unwrap();
     assert!(text.contains("--hidden"), "{text}");
 
+    // Nothing is here that could be lost, so it is safe at once; and whoever wants no such word is not told.
+    let tell = || page.invoke("call", json!({ "method": "app.tell-when-safe", "params": {} }));
+    tell().unwrap();
+    laptop.panel.is_told("It is safe to close the lid");
+    let silence =
+        json!({ "conflicts": true, "problems": true, "requests": true, "finished": false });
+    configure(&page, json!({ "notify": silence }));
+    assert_eq!(tell().unwrap_err()["code"], "refused");
+
     let logs = laptop.directory("logs.zip");
     laptop.will_pick(&logs);
     page.press("Export logs…");

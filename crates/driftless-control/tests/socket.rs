@@ -181,6 +181,24 @@ async fn calls_share_a_connection_and_a_long_wait_blocks_none() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_is_only_passed_on_is_answered_and_the_end_of_the_connection_is_noticed() {
+    let daemon = Daemon::start();
+    let client = daemon.client().await;
+    let params = serde_json::json!({ "folder": "as it is" });
+    let status = client.call_by_name("status", params).await.unwrap();
+    assert_eq!(status["device"]["name"], "as it is");
+    let unknown = client.call_by_name("no.such", serde_json::json!({})).await;
+    assert_eq!(api_error(unknown.unwrap_err()).code, ErrorCode::Usage);
+
+    let early = timeout(Duration::from_millis(20), client.ended()).await;
+    assert!(early.is_err(), "it stands");
+    client.call(Shutdown {}).await.unwrap();
+    timeout(SOON, client.ended()).await.unwrap();
+    // Whoever asks later learns it, too.
+    timeout(SOON, client.ended()).await.unwrap();
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn a_dropped_call_and_a_dropped_client_cancel_their_requests() {
     let daemon = Daemon::start();
     let client = daemon.client().await;
