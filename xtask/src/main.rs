@@ -1,4 +1,4 @@
-//! The project's chores: `cargo xtask run`, `test`, `demo`, `codegen`, `fuzz`, `tidy`.
+//! The project's chores: `cargo xtask run`, `test`, `demo`, `package`, `codegen`, `fuzz`, `tidy`.
 //!
 //! Everything that a newcomer, a maintainer or CI does beyond plain cargo
 //! commands is here, in Rust, so that it is the same on every machine.
@@ -7,6 +7,7 @@ mod app;
 mod codegen;
 mod demo;
 mod fuzz;
+mod package;
 mod setup;
 mod sim;
 mod tidy;
@@ -62,6 +63,8 @@ enum Chore {
     },
     /// Writes the control API's types for the user interface.
     Codegen,
+    /// Makes a `.deb` and an `.rpm` in `target/package`.
+    Package(package::Options),
     /// Feeds the decoders bytes that nobody meant to send them; installs cargo-fuzz if missing.
     Fuzz {
         /// How long each target runs.
@@ -112,6 +115,7 @@ fn run(chore: Chore) -> anyhow::Result<ExitCode> {
             demo::run(dir, once, headless).map(|()| ExitCode::SUCCESS)
         }
         Chore::Codegen => codegen::run(root()).map(|()| ExitCode::SUCCESS),
+        Chore::Package(options) => package::run(root(), &options),
         Chore::Fuzz { seconds, target } => fuzz::run(root(), seconds, target.as_deref()),
         Chore::Sim(options) => sim::run(root(), &options),
         Chore::Tidy => tidy::run(root()),

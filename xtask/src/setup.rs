@@ -54,6 +54,27 @@ pub(crate) const FOR_APP: &[Tool] = &[
 pub(crate) const FOR_DEMO: &[Tool] =
     &[program("dbus-run-session", "dbus", "gives each laptop a session bus of its own")];
 
+/// What making packages needs beyond building.
+pub(crate) const FOR_PACKAGES: &[Tool] = &[
+    program("dpkg-deb", "dpkg", "makes the .deb"),
+    program("dpkg-shlibdeps", "dpkg-dev", "finds out which libraries a package needs"),
+    program("strip", "binutils", "makes programs smaller"),
+    program("rpmbuild", "rpm", "makes the .rpm"),
+];
+
+/// What trying a package needs.
+pub(crate) const FOR_TRIAL: &[Tool] = &[
+    program("debootstrap", "debootstrap", "gets a fresh Debian"),
+    program("lintian", "lintian", "knows what is wrong with packages"),
+    program("man", "man-db", "shows manual pages"),
+    program("unshare", "util-linux", "keeps the trial to itself"),
+    program("ip", "iproute2", "gives the trial a network of its own"),
+    program("Xvfb", "xvfb", "is a display to show the window on"),
+    program("openbox", "openbox", "frames the window"),
+    program("xdotool", "xdotool", "looks for the window"),
+    program("import", "imagemagick", "takes a picture of the window"),
+];
+
 /// What testing needs beyond building.
 pub(crate) const FOR_TESTS: &[Tool] = &[
     program("ip", "iproute2", "makes networks to test on"),
@@ -73,6 +94,8 @@ pub(crate) const FOR_TESTS: &[Tool] = &[
     program("xdotool", "xdotool", "looks for windows under test"),
     program("import", "imagemagick", "takes pictures of windows under test"),
     program("chromium-headless-shell", "chromium-headless-shell", "shows the page under test"),
+    program("desktop-file-validate", "desktop-file-utils", "checks the menu entry"),
+    program("appstreamcli", "appstream", "checks the page in software centres"),
     program("fc-list", "fontconfig", "finds fonts"),
     Tool {
         found: Found::Font("DejaVu Sans"),
