@@ -4,7 +4,7 @@
 // asked for again, and when to try a lost connection anew. What frames mean is decided in `fold.ts`.
 import { createContext } from 'svelte';
 import { CallError, type Api, type Client, type MethodName } from '../api/client';
-import type { SubscriptionFrame } from '../api/generated/control';
+import type { ApiError, SubscriptionFrame } from '../api/generated/control';
 import type { Drop, Open, Pick, Stop } from '../api/transport';
 import { sentence } from '../format/safe';
 import { fold, NOTHING, withStatus, type View } from './fold';
@@ -19,6 +19,8 @@ export type Link = 'starting' | 'live' | 'gone';
 
 export class Daemon {
   link: Link = $state('starting');
+  /** Why the daemon is gone, as far as that is known. */
+  why: string | null = $state(null);
   view: View = $state.raw(NOTHING);
 
   readonly #client: Client;
@@ -77,7 +79,7 @@ export class Daemon {
     const after = this.view.cursor;
     this.#stop = this.#client.subscribe(after === null ? { follow: true } : { after, follow: true }, {
       onFrames: (frames) => this.#take(frames),
-      onEnd: () => this.#lost(),
+      onEnd: (error) => this.#lost(error),
     });
     // With a cursor that the daemon still knows, nothing may come until something happens.
     if (after !== null) this.#ask();
@@ -116,8 +118,9 @@ export class Daemon {
     if (this.view.status !== null) this.link = 'live';
   }
 
-  #lost(): void {
+  #lost(error: ApiError | null): void {
     this.link = 'gone';
+    this.why = error === null ? null : sentence(error.message);
     clearTimeout(this.#retrying);
     this.#retrying = setTimeout(() => this.#connect(), this.#retryMs);
     this.#retryMs = Math.min(this.#retryMs * 2, RETRY_MS.most);
