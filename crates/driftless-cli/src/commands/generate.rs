@@ -35,3 +35,27 @@ pub(super) fn man(directory: Option<&Path>) -> Result<(), Failure> {
         )
     })
 }
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+    use std::path::Path;
+
+    use super::man;
+
+    #[test]
+    fn packages_have_a_manual_page_for_every_command() {
+        let place = tempfile::tempdir().unwrap();
+        man(Some(place.path())).unwrap();
+        let entries = std::fs::read_dir(place.path()).unwrap();
+        let names = entries.map(|entry| entry.unwrap().file_name().into_string().unwrap());
+        let written: BTreeSet<String> =
+            names.map(|name| format!("usr/share/man/man1/{name}.gz")).collect();
+        let list = Path::new(env!("CARGO_MANIFEST_DIR")).join("../../packaging/files.txt");
+        let list = std::fs::read_to_string(list).unwrap();
+        // The app's page is not ours.
+        let pages = list.lines().filter(|path| path.contains("/man1/"));
+        let pages = pages.filter(|path| !path.ends_with("driftless-desktop.1.gz"));
+        assert_eq!(pages.map(str::to_owned).collect::<BTreeSet<_>>(), written);
+    }
+}
