@@ -90,11 +90,14 @@ fn build(root: &Path, place: &Path) -> anyhow::Result<[PathBuf; 2]> {
     let own = std::env::var_os("CARGO_HOME").map(PathBuf::from);
     let own = own.or_else(|| std::env::home_dir().map(|home| home.join(".cargo")));
     let own = own.context("cargo has no home")?;
-    let flags = format!(
+    let mut flags = format!(
         "--remap-path-prefix={}=/cargo --remap-path-prefix={}=/driftless",
         own.display(),
         root.display()
     );
+    if !place.starts_with(root) {
+        flags.push_str(&format!(" --remap-path-prefix={}=/driftless/target", place.display()));
+    }
     // In a place of their own, as other flags would build everything anew, again and again.
     let output = Command::new(cargo())
         .current_dir(root)
