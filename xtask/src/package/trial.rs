@@ -1,8 +1,8 @@
 //! Trying a package as a person would: a fresh Debian, `apt-get install`, a click in the menu.
 //!
 //! The Debian is a directory and no computer, and everything that runs in it is kept from the
-//! machine by namespaces, which also end it. The trial fails where the window does not come, the
-//! app does not sync, or removing the package leaves something. It says nothing of what the
+//! machine by namespaces, which also end it. The trial fails where the window does not come, no
+//! daemon answers, or removing the package leaves something. It says nothing of what the
 //! window shows, but leaves a picture of it for people.
 
 use std::fs::{self, File};
@@ -45,9 +45,8 @@ export XDG_RUNTIME_DIR=$HOME/run LIBGL_ALWAYS_SOFTWARE=1 NO_AT_BRIDGE=1
 mkdir -m 700 $XDG_RUNTIME_DIR
 exec dbus-run-session -- sh -euc "
     gtk-launch driftless
-    until driftless status >/dev/null 2>&1; do sleep 0.2; done
-    driftless doctor || true
-    echo it syncs
+    timeout 120 sh -c 'until driftless status >/dev/null 2>&1; do sleep 0.2; done'
+    echo it answers
     read -r _ || true"
 "#;
 
@@ -158,12 +157,12 @@ fn launch(input: &Input<'_>, place: &Path) -> anyhow::Result<()> {
         ensure!(colours > COLOURS, "the window is empty: {colours} colours");
         Ok(())
     };
-    until(painted).with_context(|| format!("see {}", log.display()))?;
     let mut says = String::new();
     let from_app = app.0.stdout.take().context("it was not taken before")?;
     for line in BufReader::new(from_app).lines() {
         let line = line?;
-        if line == "it syncs" {
+        if line == "it answers" {
+            until(painted).with_context(|| format!("see {}", log.display()))?;
             println!("The window is there and the daemon behind it answers: {}", picture.display());
             drop(until_dropped);
             return Ok(());
@@ -171,7 +170,7 @@ fn launch(input: &Input<'_>, place: &Path) -> anyhow::Result<()> {
         says.push_str(&line);
         says.push('\n');
     }
-    bail!("the app ended: {says}; see {}", log.display())
+    bail!("the app ended, or its daemon does not answer: {says}; see {}", log.display())
 }
 
 /// Something in namespaces of its own, which ends with the program that began it.
