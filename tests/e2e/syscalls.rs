@@ -167,11 +167,13 @@ fn assert_nothing_strange(device: &Device) {
     }
 }
 
-/// The calls to try: all of them, or few of all kinds.
+/// The calls to try: all of them, or few of all kinds. When it is written down
+/// what happened lately is a matter of the clock, and of no weight.
 fn choose(calls: Vec<Call>, sample: usize) -> Vec<Call> {
     let mut calls: Vec<_> = calls
         .into_iter()
         .filter(|call| call.name != "openat" || call.arguments.contains("O_CREAT"))
+        .filter(|call| call.thread != "activity")
         .collect();
     calls.sort();
     calls.dedup_by(|a, b| (&a.thread, &a.name, a.nth) == (&b.thread, &b.name, b.nth));

@@ -220,7 +220,13 @@ pub(super) fn link(mut place: Place) -> Left {
                     fs::write(&flip, &bytes).unwrap();
                     left.insert("current".into(), Kept::File(bytes));
                 } else {
-                    fs::create_dir(&flip).unwrap();
+                    until(SOON, "the directory is made", || {
+                        fs::create_dir(&flip).map_err(|error| {
+                            println!("in the way at {}: {error}", flip.display());
+                            clear(&flip);
+                            error.to_string()
+                        })
+                    });
                     fs::write(flip.join("inside"), &bytes).unwrap();
                     left.insert("current/inside".into(), Kept::File(bytes));
                 }
