@@ -137,6 +137,12 @@ impl Local {
             || self.arriving.contains(path)
     }
 
+    /// Paths that were directories and hold something else now.
+    fn replaced(&self) -> impl Iterator<Item = &RelPath> {
+        let seen = self.scan.iter().flat_map(|scan| &scan.replaced);
+        self.replaced.iter().chain(seen).map(|(path, _)| path)
+    }
+
     pub(crate) fn is_saturated(&self) -> bool {
         self.queue.len() > SATURATED
     }

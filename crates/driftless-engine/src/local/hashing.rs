@@ -80,6 +80,14 @@ impl<I: Index> Engine<I> {
     ) -> Result<(), I::Error> {
         self.local.unstable.remove(path);
         self.clear_problem(path.as_str());
+        if let Some(parent) = path.parent()
+            && !self.is_directory(&parent)?
+        {
+            // It was read before something took the directory's place. Told of
+            // now, it would bring the directory back elsewhere.
+            self.effect(Effect::Rescan(vec![parent]));
+            return Ok(());
+        }
         if hashed.blocks.blocks().len() > 1 {
             self.index.put_block_list(hashed.content, &hashed.blocks)?;
         }
@@ -96,6 +104,15 @@ impl<I: Index> Engine<I> {
             Observed::Hashed { stat: hashed.stat, content: hashed.content, level: hashed.level };
         let change = diff(&entry, &observed);
         self.take_over(path, &entry, change, moved_from)
+    }
+
+    /// Whether the tree is known to have a directory at `path`, and nothing has
+    /// been seen in its place.
+    fn is_directory(&self, path: &RelPath) -> Result<bool, I::Error> {
+        let is_replaced = self.local.replaced().any(|replaced| path.is_within(replaced));
+        let entry = self.entry(path)?;
+        let content = entry.present().map(|disk| &disk.record.content);
+        Ok(!is_replaced && matches!(content, Some(Content::Directory { .. })))
     }
 
     /// Compares a known file that was read again with what it should be (D9).
