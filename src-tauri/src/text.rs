@@ -3,6 +3,8 @@
 //! The words for the state of things are those of `ui/src/format/en`, and
 //! [`crate::sentence`] has a table that both are held to. Nothing is decided here.
 
+pub(crate) use driftless_control::words::{count, estimate, plural, safe};
+
 /// The program's name.
 pub(crate) const APP: &str = "driftless";
 
@@ -69,56 +71,6 @@ pub(crate) fn little_space(label: &str) -> (String, String) {
 
 pub(crate) fn held_back(label: &str) -> (String, String) {
     ("A large change waits for your yes".to_owned(), label.to_owned())
-}
-
-/// `1,234,567`.
-pub(crate) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut out = String::with_capacity(digits.len() + digits.len() / 3);
-    for (at, digit) in digits.chars().enumerate() {
-        if at > 0 && (digits.len() - at).is_multiple_of(3) {
-            out.push(',');
-        }
-        out.push(digit);
-    }
-    out
-}
-
-/// `1 file`, `1,204 files`.
-pub(crate) fn plural(number: u64, one: &str) -> String {
-    format!("{} {one}{}", count(number), if number == 1 { "" } else { "s" })
-}
-
-/// How long something will take, as calm as it is certain: `a few seconds`, `about 2 min`.
-pub(crate) fn estimate(seconds: u64) -> String {
-    match seconds {
-        0..10 => "a few seconds".to_owned(),
-        10..60 => format!("about {} s", seconds.div_ceil(10) * 10),
-        60..3600 => format!("about {} min", seconds.div_ceil(60)),
-        3600..86_400 => format!("about {} h", (seconds + 1800) / 3600),
-        _ => format!("about {}", plural(seconds.saturating_add(43_200) / 86_400, "day")),
-    }
-}
-
-/// Writes what could reorder, hide or break text as `\u{…}`: names come from other people's disks.
-pub(crate) fn safe(text: &str) -> String {
-    let mut out = String::with_capacity(text.len());
-    for character in text.chars() {
-        match character {
-            '\n' => out.push_str("\\n"),
-            '\t' => out.push_str("\\t"),
-            _ if is_unsafe(character) => out.extend(character.escape_unicode()),
-            _ => out.push(character),
-        }
-    }
-    out
-}
-
-fn is_unsafe(character: char) -> bool {
-    matches!(character,
-        '\0'..='\u{1f}' | '\u{7f}'..='\u{9f}' | '\u{61c}' | '\u{200e}' | '\u{200f}'
-        | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}'
-        | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e001f}')
 }
 
 #[cfg(test)]

@@ -77,7 +77,7 @@ impl Panel {
 
 /// The last component of a file's path.
 fn entry_name(file: &crate::view::RecentFile) -> String {
-    text::safe(file.path.rsplit('/').next().unwrap_or_default())
+    text::safe(file.path.rsplit('/').next().unwrap_or_default()).into_owned()
 }
 
 /// Puts the icon into the panel whenever there is one, and keeps it up to date.

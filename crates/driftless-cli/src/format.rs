@@ -3,25 +3,8 @@
 use std::borrow::Cow;
 use std::time::{SystemTime, UNIX_EPOCH};
 
-/// Escapes what could move the cursor, recolour or reorder text, so that a name is only ever shown.
-///
-/// Control characters, line and paragraph separators, and the characters that override text direction are
-/// written as `\u{…}`. Joiners and variation selectors stay, because scripts and emoji need them.
-pub(crate) fn safe(text: &str) -> Cow<'_, str> {
-    if !text.contains(is_unsafe) {
-        return Cow::Borrowed(text);
-    }
-    let mut escaped = String::with_capacity(text.len() + 16);
-    for character in text.chars() {
-        match character {
-            '\n' => escaped.push_str("\\n"),
-            '\t' => escaped.push_str("\\t"),
-            _ if is_unsafe(character) => escaped.extend(character.escape_unicode()),
-            _ => escaped.push(character),
-        }
-    }
-    Cow::Owned(escaped)
-}
+use driftless_control::words::is_unsafe;
+pub(crate) use driftless_control::words::{count, estimate, plural, safe};
 
 /// Escapes the same in JSON text, where such characters occur inside strings only. Loses nothing.
 pub(crate) fn safe_json(text: &str) -> Cow<'_, str> {
@@ -40,12 +23,6 @@ pub(crate) fn safe_json(text: &str) -> Cow<'_, str> {
         }
     }
     Cow::Owned(escaped)
-}
-
-fn is_unsafe(character: char) -> bool {
-    character.is_control()
-        || matches!(character, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}')
-        || matches!(character, '\u{feff}' | '\u{fff9}'..='\u{fffb}' | '\u{e0000}'..='\u{e001f}')
 }
 
 /// A size in binary units with three significant digits at most: `512 B`, `1.5 KiB`, `20 GiB`.
@@ -72,24 +49,6 @@ pub(crate) fn rate(bytes_per_s: u64) -> String {
     format!("{}/s", size(bytes_per_s))
 }
 
-/// A number with its thousands set apart: `1,234,567`.
-pub(crate) fn count(number: u64) -> String {
-    let digits = number.to_string();
-    let mut grouped = String::with_capacity(digits.len() + digits.len() / 3);
-    for (place, digit) in digits.chars().enumerate() {
-        if place > 0 && (digits.len() - place).is_multiple_of(3) {
-            grouped.push(',');
-        }
-        grouped.push(digit);
-    }
-    grouped
-}
-
-/// A number of things: `1 file`, `1,204 files`.
-pub(crate) fn plural(number: u64, one: &str) -> String {
-    format!("{} {one}{}", count(number), if number == 1 { "" } else { "s" })
-}
-
 /// A duration by its two largest units: `45 s`, `2 min`, `3 h 5 min`, `2 d 4 h`.
 ///
 /// Seconds are not told from ten minutes on.
@@ -104,17 +63,6 @@ pub(crate) fn duration(seconds: u64) -> String {
         600..3600 => format!("{} min", seconds / 60),
         3600..86_400 => two(seconds / 3600, "h", seconds / 60 % 60, "min"),
         _ => two(seconds / 86_400, "d", seconds / 3600 % 24, "h"),
-    }
-}
-
-/// How long something will take, as calm as it is certain: `a few seconds`, `about 2 min`.
-pub(crate) fn estimate(seconds: u64) -> String {
-    match seconds {
-        0..10 => "a few seconds".to_owned(),
-        10..60 => format!("about {} s", seconds.div_ceil(10) * 10),
-        60..3600 => format!("about {} min", seconds.div_ceil(60)),
-        3600..86_400 => format!("about {} h", (seconds + 1800) / 3600),
-        _ => format!("about {}", plural((seconds + 43_200) / 86_400, "day")),
     }
 }
 

@@ -18,6 +18,7 @@ pub mod method;
 pub mod server;
 mod socket;
 pub mod typescript;
+pub mod words;
 
 pub use api::ApiError;
 pub use api::ErrorCode;
