@@ -13,14 +13,16 @@ mod event;
 mod files;
 mod folder;
 mod history;
+mod policy;
 mod rules;
 mod settings;
 mod status;
 
 pub use activity::{Activity, ActivityList, ActivityPage, Direction, Transfer, TransferList};
 pub use conflict::{
-    Conflict, ConflictHead, ConflictList, ConflictPage, ConflictResolve, ConflictShow,
-    ConflictUndo, EntryKind, Resolution, Resolved, Undone,
+    Conflict, ConflictBase, ConflictForesee, ConflictHead, ConflictList, ConflictPage,
+    ConflictResolve, ConflictShow, ConflictTexts, ConflictTextsReply, ConflictUndo, EntryKind,
+    Foreseen, ForeseenFile, RegionKind, Resolution, Resolved, TextRegion, Undone,
 };
 pub use device::{
     DeviceAdd, DeviceList, DevicePause, DeviceRekey, DeviceRemove, DeviceRename, DeviceResume,
@@ -39,8 +41,12 @@ pub use folder::{
     FolderUnshare, FolderView, LocalChange, OfferView, Reverted, Scrubbed,
 };
 pub use history::{
-    FoundVersion, HistoryEntry, HistoryFound, HistoryList, HistoryPage, HistoryReason,
-    HistoryRestore, HistorySearch, Restored,
+    ContentPreview, FolderSpace, FoundVersion, HistoryEntry, HistoryFound, HistoryList,
+    HistoryPage, HistoryReason, HistoryRestore, HistorySearch, HistorySpace, PreviewView, Restored,
+    SpacePart, UndoAction, UndoApply, UndoPlan, UndoPreview, UndoResult, UndoStep,
+};
+pub use policy::{
+    FolderPolicies, PolicyList, PolicyOutcome, PolicyRule, PolicySet, PolicySimulate, PolicyVerdict,
 };
 pub use rules::{
     FolderPresets, FolderPreview, FolderRules, FolderSet, IgnorePreset, PreviewResult,

@@ -118,6 +118,17 @@ async fn answer(
         Request::ActivityList(q) => Reply::to(&q, activity::list(hub, &q).await?),
         Request::HistoryList(q) => Reply::to(&q, history::list(hub, &q).await?),
         Request::HistoryRestore(q) => Reply::to(&q, restore::restore(hub, &q).await?),
+        Request::ConflictTexts(_)
+        | Request::ConflictForesee(_)
+        | Request::PolicyList(_)
+        | Request::PolicySet(_)
+        | Request::PolicySimulate(_)
+        | Request::HistorySpace(_)
+        | Request::ContentPreview(_)
+        | Request::UndoPreview(_)
+        | Request::UndoApply(_) => {
+            Err(failure::refused(format!("{} is not answered by this version", request.name())))
+        }
         Request::SettingsGet(q) => Reply::to(&q, settings::get(hub)),
         Request::SettingsSet(q) => Reply::to(&q, settings::set(hub, q.clone()).await?),
     }

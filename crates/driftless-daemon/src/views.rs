@@ -81,6 +81,7 @@ pub(crate) fn event_of(id: &FolderId, event: Event) -> Option<EventBody> {
             id: conflict_id(id, &path),
             path: path.to_string(),
             device: settled.map(|settled| settled.by.device.to_string()),
+            by_policy: false,
         },
         Event::ProblemOpened(problem) => {
             EventBody::ProblemOpened { folder: Some(folder), problem: problem_of(&problem) }

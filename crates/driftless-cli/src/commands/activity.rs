@@ -69,6 +69,9 @@ fn describe(entry: &Activity) -> (&'static str, String) {
         }
         EventBody::ConflictOpened { id: name, .. } => ("conflict", id(name)),
         EventBody::ConflictResolved { id: name, .. } => ("conflict settled", id(name)),
+        EventBody::StaleEdit { device_name, .. } => {
+            ("edited before a newer version arrived", format!("from {}", safe(device_name)))
+        }
         EventBody::ProblemOpened { problem, .. } => {
             ("problem", safe(&problem.message).into_owned())
         }

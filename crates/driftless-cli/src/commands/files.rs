@@ -94,7 +94,7 @@ pub(super) async fn set(session: &Session, set: args::FolderSet) -> Result<(), F
         presets.retain(|preset| !take_in.contains(preset));
         rules = Some(Rules { presets, patterns: now.patterns });
     }
-    let request = FolderSet { folder, label, mode: mode.map(Into::into), rules };
+    let request = FolderSet { folder, label, mode: mode.map(Into::into), rules, history: None };
     session.output.print(&client.call(request).await?, |_| String::new())
 }
 

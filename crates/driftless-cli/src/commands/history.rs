@@ -97,6 +97,8 @@ fn row(entry: &HistoryEntry) -> Vec<String> {
         HistoryReason::Deleted => "deleted",
         HistoryReason::Conflict => "lost a conflict",
         HistoryReason::Reverted => "reverted",
+        HistoryReason::Edited => "edited",
+        HistoryReason::Removed => "deleted",
     };
     let by = match &entry.device_name {
         Some(name) => format!("{reason} by {}", safe(name)),

@@ -50,6 +50,19 @@ pub struct Conflict {
     pub opened_at_ms: Option<u64>,
     /// The versions; the shown one is first.
     pub heads: Vec<ConflictHead>,
+    /// The version that all of them were made from, where its content is still known; only said by `conflict.show`.
+    pub base: Option<ConflictBase>,
+}
+
+/// The version that the sides of a conflict were made from.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct ConflictBase {
+    /// How large it is.
+    pub size: u64,
+    /// When it was last modified.
+    pub mtime_ms: u64,
+    /// Name of the device that made it.
+    pub device_name: String,
 }
 
 /// What kind of thing is at a path.
@@ -139,6 +152,119 @@ pub enum Resolution {
         /// Where it is, absolute.
         path: String,
     },
+    /// This text, such as versions were merged into; at most a mebibyte.
+    Text {
+        /// The text.
+        text: String,
+    },
+    /// A version of the path from its history.
+    History {
+        /// What `history.list` calls it.
+        version: String,
+    },
+}
+
+/// Says what a choice would do to conflicts, without doing it.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct ConflictForesee {
+    /// Which ones.
+    pub ids: Vec<String>,
+    /// What to keep of each.
+    pub resolution: Resolution,
+}
+
+/// What a choice would do to one conflict, on every device that the folder is shared with.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct Foreseen {
+    /// The conflict's ID.
+    pub id: String,
+    /// The path below the folder's root.
+    pub path: String,
+    /// Why it cannot be done, as a sentence; then nothing else is said.
+    pub refused: Option<String>,
+    /// What every device will hold: the path first, then the names beside it.
+    pub holds: Vec<ForeseenFile>,
+    /// The versions that go to history on this device, where it holds their contents.
+    pub to_history: Vec<ForeseenFile>,
+    /// Names of all devices that will come to hold it, this one first.
+    pub devices: Vec<String>,
+}
+
+/// A file that a choice keeps or puts away.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct ForeseenFile {
+    /// The path below the folder's root.
+    pub path: String,
+    /// What it is.
+    pub kind: EntryKind,
+    /// How large it is.
+    pub size: u64,
+    /// Name of the device that made it; absent for what is made of several.
+    pub device_name: Option<String>,
+    /// Whether the path will be deleted.
+    pub deleted: bool,
+}
+
+/// Asks for the texts of a conflict, and how they combine.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(deny_unknown_fields)]
+pub struct ConflictTexts {
+    /// Which conflict.
+    pub id: String,
+    /// The two versions to compare; the shown one and the one after it when absent.
+    #[serde(default)]
+    #[ts(optional)]
+    pub versions: Option<(String, String)>,
+}
+
+/// Two versions of a conflict as texts, and how they combine.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct ConflictTextsReply {
+    /// The versions that are compared.
+    pub versions: (String, String),
+    /// Why there are no texts: `not-text`, `too-large`, `not-here` or `no-file`.
+    pub not_text: Option<String>,
+    /// What both were made from, where it is known.
+    pub base: Option<String>,
+    /// The first version.
+    pub ours: String,
+    /// The second version.
+    pub theirs: String,
+    /// The stretches in order; together they cover all lines of each text. Without a base, whatever differs is a
+    /// conflict.
+    pub regions: Vec<TextRegion>,
+    /// The merged text, where nobody has to choose.
+    pub merged: Option<String>,
+}
+
+/// A stretch of two texts and what they were made from, in whole lines.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+pub struct TextRegion {
+    /// Who changed it.
+    pub kind: RegionKind,
+    /// How many lines of the base it takes.
+    pub base: u32,
+    /// How many lines of the first version.
+    pub ours: u32,
+    /// How many lines of the second version.
+    pub theirs: u32,
+}
+
+/// Who changed a stretch of text.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize, TS)]
+#[serde(rename_all = "kebab-case")]
+pub enum RegionKind {
+    /// Nobody.
+    Unchanged,
+    /// The first version alone.
+    Ours,
+    /// The second version alone.
+    Theirs,
+    /// Both, in the same way.
+    Alike,
+    /// Both, differently.
+    Conflict,
 }
 
 /// What a resolution left behind.

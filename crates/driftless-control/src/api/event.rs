@@ -170,6 +170,20 @@ pub enum EventBody {
         path: String,
         /// ID of the device on which it was decided; absent where nobody had to.
         device: Option<String>,
+        /// Whether a policy decided it.
+        #[serde(default)]
+        by_policy: bool,
+    },
+    /// A file was edited here though a newer version of it was already known of, which is not here yet.
+    StaleEdit {
+        /// The folder's ID.
+        folder: String,
+        /// The path below the folder's root.
+        path: String,
+        /// ID of the device that made the newer version.
+        device: String,
+        /// Name of that device.
+        device_name: String,
     },
     /// Something is wrong.
     ProblemOpened {

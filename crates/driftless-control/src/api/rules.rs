@@ -3,7 +3,8 @@
 use serde::{Deserialize, Serialize};
 use ts_rs::TS;
 
-use super::FolderMode;
+use super::settings::given;
+use super::{FolderMode, HistorySettings};
 
 /// What to leave out.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize, TS)]
@@ -140,4 +141,8 @@ pub struct FolderSet {
     #[serde(default)]
     #[ts(optional)]
     pub rules: Option<Rules>,
+    /// How long displaced files are kept in it on this device; null for the general setting.
+    #[serde(default, skip_serializing_if = "Option::is_none", deserialize_with = "given")]
+    #[ts(optional)]
+    pub history: Option<Option<HistorySettings>>,
 }

@@ -88,7 +88,7 @@ pub struct SettingsSet {
 }
 
 /// Tells null, which is a value here, from a field that is absent.
-fn given<'de, T, D>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
+pub(super) fn given<'de, T, D>(deserializer: D) -> Result<Option<Option<T>>, D::Error>
 where
     T: Deserialize<'de>,
     D: Deserializer<'de>,

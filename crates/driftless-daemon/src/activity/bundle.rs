@@ -45,6 +45,7 @@ pub(super) fn is_remembered(body: &EventBody) -> bool {
         EventBody::ItemSynced { .. }
         | EventBody::ConflictOpened { .. }
         | EventBody::ConflictResolved { .. }
+        | EventBody::StaleEdit { .. }
         | EventBody::ProblemOpened { .. }
         | EventBody::ProblemCleared { .. }
         | EventBody::Offer { .. }
@@ -63,7 +64,8 @@ fn folder_of(body: &EventBody) -> Option<&str> {
         EventBody::FolderState { folder, .. }
         | EventBody::ItemSynced { folder, .. }
         | EventBody::ConflictOpened { folder, .. }
-        | EventBody::ConflictResolved { folder, .. } => Some(folder),
+        | EventBody::ConflictResolved { folder, .. }
+        | EventBody::StaleEdit { folder, .. } => Some(folder),
         EventBody::ProblemOpened { folder, .. } | EventBody::ProblemCleared { folder, .. } => {
             folder.as_deref()
         }
@@ -76,6 +78,7 @@ fn path_of(body: &EventBody) -> Option<&str> {
         EventBody::ItemSynced { path, .. }
         | EventBody::ConflictOpened { path, .. }
         | EventBody::ConflictResolved { path, .. }
+        | EventBody::StaleEdit { path, .. }
         | EventBody::ProblemCleared { path, .. } => path,
         EventBody::ProblemOpened { problem, .. } => &problem.path,
         _ => return None,

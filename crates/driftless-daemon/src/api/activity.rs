@@ -78,6 +78,7 @@ fn about(body: &EventBody) -> (Option<&str>, Option<&str>) {
     match body {
         EventBody::ItemSynced { folder, device, .. }
         | EventBody::ConflictResolved { folder, device, .. } => (Some(folder), device.as_deref()),
+        EventBody::StaleEdit { folder, device, .. } => (Some(folder), Some(device)),
         EventBody::FolderState { folder, .. } | EventBody::ConflictOpened { folder, .. } => {
             (Some(folder), None)
         }

@@ -171,6 +171,7 @@ fn view(
         heads: heads
             .map(|(place, (head, maker))| head_view(hub, head, maker, place == 0))
             .collect(),
+        base: None,
     }
 }
 

@@ -50,6 +50,9 @@ pub(super) async fn resolve(hub: &Arc<Hub>, request: &ConflictResolve) -> Outcom
         }
         Resolution::Version { version } => version_of(&entry, version)?,
         Resolution::Both => Choice::Both,
+        Resolution::Text { .. } | Resolution::History { .. } => {
+            return Err(refused("this version keeps no texts".to_owned()));
+        }
         Resolution::WithFile { path: file } => {
             let root = ask(hub, &folder, |asked| Ok(asked.root.clone())).await?;
             let (file, mode) = (PathBuf::from(file), mode_of(&entry));

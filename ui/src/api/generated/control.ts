@@ -164,7 +164,35 @@ opened_at_ms: number | null,
 /**
  * The versions; the shown one is first.
  */
-heads: Array<ConflictHead>, };
+heads: Array<ConflictHead>,
+/**
+ * The version that all of them were made from, where its content is still known; only said by `conflict.show`.
+ */
+base: ConflictBase | null, };
+
+export type ConflictBase = {
+/**
+ * How large it is.
+ */
+size: number,
+/**
+ * When it was last modified.
+ */
+mtime_ms: number,
+/**
+ * Name of the device that made it.
+ */
+device_name: string, };
+
+export type ConflictForesee = {
+/**
+ * Which ones.
+ */
+ids: Array<string>,
+/**
+ * What to keep of each.
+ */
+resolution: Resolution, };
 
 export type ConflictHead = {
 /**
@@ -248,11 +276,82 @@ export type ConflictShow = {
  */
 id: string, };
 
+export type ConflictTexts = {
+/**
+ * Which conflict.
+ */
+id: string,
+/**
+ * The two versions to compare; the shown one and the one after it when absent.
+ */
+versions?: [string, string], };
+
+export type ConflictTextsReply = {
+/**
+ * The versions that are compared.
+ */
+versions: [string, string],
+/**
+ * Why there are no texts: `not-text`, `too-large`, `not-here` or `no-file`.
+ */
+not_text: string | null,
+/**
+ * What both were made from, where it is known.
+ */
+base: string | null,
+/**
+ * The first version.
+ */
+ours: string,
+/**
+ * The second version.
+ */
+theirs: string,
+/**
+ * The stretches in order; together they cover all lines of each text. Without a base, whatever differs is a
+ * conflict.
+ */
+regions: Array<TextRegion>,
+/**
+ * The merged text, where nobody has to choose.
+ */
+merged: string | null, };
+
 export type ConflictUndo = {
 /**
  * Which ones, by the IDs that they had.
  */
 ids: Array<string>, };
+
+export type ContentPreview = { "of": "history",
+/**
+ * The folder.
+ */
+folder: string,
+/**
+ * The path that it had.
+ */
+path: string,
+/**
+ * Which version.
+ */
+version: string, } | { "of": "conflict",
+/**
+ * Which conflict.
+ */
+id: string,
+/**
+ * Which version; the one that all were made from when absent.
+ */
+version?: string, } | { "of": "current",
+/**
+ * The folder.
+ */
+folder: string,
+/**
+ * The path below its root.
+ */
+path: string, };
 
 export type Cursor = string;
 
@@ -490,7 +589,27 @@ path: string,
 /**
  * ID of the device on which it was decided; absent where nobody had to.
  */
-device: string | null, } | { "type": "problem-opened",
+device: string | null,
+/**
+ * Whether a policy decided it.
+ */
+by_policy: boolean, } | { "type": "stale-edit",
+/**
+ * The folder's ID.
+ */
+folder: string,
+/**
+ * The path below the folder's root.
+ */
+path: string,
+/**
+ * ID of the device that made the newer version.
+ */
+device: string,
+/**
+ * Name of that device.
+ */
+device_name: string, } | { "type": "problem-opened",
 /**
  * The folder's ID; absent for a problem of the whole program.
  */
@@ -715,6 +834,24 @@ export type FolderPause = {
  */
 folder: string, };
 
+export type FolderPolicies = {
+/**
+ * The folder's ID.
+ */
+folder: string,
+/**
+ * The folder's label.
+ */
+folder_label: string,
+/**
+ * For paths that a pattern fits; the first that fits counts.
+ */
+rules: Array<PolicyRule>,
+/**
+ * For all other paths.
+ */
+otherwise: string, };
+
 export type FolderPresets = {
 /**
  * Suggest what fits this directory, absolute.
@@ -796,7 +933,11 @@ mode?: FolderMode,
 /**
  * What it leaves out, on every device.
  */
-rules?: Rules, };
+rules?: Rules,
+/**
+ * How long displaced files are kept in it on this device; null for the general setting.
+ */
+history?: HistorySettings | null, };
 
 export type FolderShare = {
 /**
@@ -807,6 +948,64 @@ folder: string,
  * With whom.
  */
 devices: Array<string>, };
+
+export type FolderSpace = {
+/**
+ * The folder's ID.
+ */
+folder: string,
+/**
+ * The folder's label.
+ */
+folder_label: string,
+/**
+ * Size of the files themselves.
+ */
+files_bytes: number,
+/**
+ * How many displaced versions are kept.
+ */
+history_files: number,
+/**
+ * Their size.
+ */
+history_bytes: number,
+/**
+ * When the oldest of them was displaced.
+ */
+oldest_ms: number | null,
+/**
+ * Size of the contents that open conflicts keep.
+ */
+conflicts_bytes: number,
+/**
+ * Size of what is being received.
+ */
+staging_bytes: number,
+/**
+ * Size of the small texts that are kept for merging and for local edits.
+ */
+texts_bytes: number,
+/**
+ * Size of the folder's database.
+ */
+database_bytes: number,
+/**
+ * How long history is kept here.
+ */
+retention: HistorySettings,
+/**
+ * Whether that is the general setting, because the folder has none of its own.
+ */
+inherits: boolean,
+/**
+ * The paths whose versions take the most, the largest first; at most ten.
+ */
+largest: Array<SpacePart>,
+/**
+ * What was displaced within the last day, week, month and before, in this order.
+ */
+by_age: Array<SpacePart>, };
 
 export type FolderState = "scanning" | "syncing" | "up-to-date" | "paused" | "stopped";
 
@@ -932,6 +1131,54 @@ paused: boolean,
  */
 devices: Array<FolderMember>, };
 
+export type Foreseen = {
+/**
+ * The conflict's ID.
+ */
+id: string,
+/**
+ * The path below the folder's root.
+ */
+path: string,
+/**
+ * Why it cannot be done, as a sentence; then nothing else is said.
+ */
+refused: string | null,
+/**
+ * What every device will hold: the path first, then the names beside it.
+ */
+holds: Array<ForeseenFile>,
+/**
+ * The versions that go to history on this device, where it holds their contents.
+ */
+to_history: Array<ForeseenFile>,
+/**
+ * Names of all devices that will come to hold it, this one first.
+ */
+devices: Array<string>, };
+
+export type ForeseenFile = {
+/**
+ * The path below the folder's root.
+ */
+path: string,
+/**
+ * What it is.
+ */
+kind: EntryKind,
+/**
+ * How large it is.
+ */
+size: number,
+/**
+ * Name of the device that made it; absent for what is made of several.
+ */
+device_name: string | null,
+/**
+ * Whether the path will be deleted.
+ */
+deleted: boolean, };
+
 export type FoundVersion = {
 /**
  * The folder's ID.
@@ -1056,7 +1303,7 @@ entries: Array<HistoryEntry>,
  */
 next: string | null, };
 
-export type HistoryReason = "overwritten" | "deleted" | "conflict" | "reverted";
+export type HistoryReason = "overwritten" | "deleted" | "conflict" | "reverted" | "edited" | "removed";
 
 export type HistoryRestore = {
 /**
@@ -1086,9 +1333,21 @@ folder?: string,
  */
 device?: string,
 /**
+ * Only this path and what is below it.
+ */
+path?: string,
+/**
  * Only paths that contain this, in whatever case.
  */
 text?: string,
+/**
+ * Only what was displaced at or after this time.
+ */
+since_ms?: number,
+/**
+ * Only what was displaced before this time.
+ */
+until_ms?: number,
 /**
  * Go on after this `next` of the page before.
  */
@@ -1111,6 +1370,12 @@ days: number,
  * Up to which size per folder; the oldest go first. Only the days count when null.
  */
 max_bytes: number | null, };
+
+export type HistorySpace = {
+/**
+ * Only in this folder.
+ */
+folder?: string, };
 
 export type IgnorePreset = {
 /**
@@ -1294,6 +1559,98 @@ id: string,
  */
 name: string, };
 
+export type PolicyList = {
+/**
+ * Only those of this folder.
+ */
+folder?: string, };
+
+export type PolicyOutcome = {
+/**
+ * The conflict's ID.
+ */
+id: string,
+/**
+ * The folder's ID.
+ */
+folder: string,
+/**
+ * The folder's label.
+ */
+folder_label: string,
+/**
+ * The path below the folder's root.
+ */
+path: string,
+/**
+ * The policy that holds for the path.
+ */
+policy: string,
+/**
+ * What it would do.
+ */
+verdict: PolicyVerdict, };
+
+export type PolicyRule = {
+/**
+ * As in an ignore file: `*.md`, `/notes/**`.
+ */
+pattern: string,
+/**
+ * The policy.
+ */
+policy: string, };
+
+export type PolicySet = {
+/**
+ * Which folder.
+ */
+folder: string,
+/**
+ * All of its rules.
+ */
+rules?: Array<PolicyRule>,
+/**
+ * For all other paths.
+ */
+otherwise?: string, };
+
+export type PolicySimulate = {
+/**
+ * Only in this folder; has to be named where rules are given.
+ */
+folder?: string,
+/**
+ * These rules instead of the folder's.
+ */
+rules?: Array<PolicyRule>,
+/**
+ * This policy for all other paths instead of the folder's.
+ */
+otherwise?: string, };
+
+export type PolicyVerdict = { "does": "ask",
+/**
+ * Why, as a sentence.
+ */
+why: string, } | { "does": "keep",
+/**
+ * Which one.
+ */
+version: string,
+/**
+ * Name of the device that made it.
+ */
+device_name: string, } | { "does": "merge",
+/**
+ * The size of that in bytes.
+ */
+size: number, } | { "does": "run",
+/**
+ * The program and its arguments.
+ */
+command: Array<string>, };
+
 export type PreviewResult = {
 /**
  * Whether the directory exists; it will be made otherwise.
@@ -1323,6 +1680,32 @@ at_least: boolean,
  * What to think of first.
  */
 warnings: Array<PreviewWarning>, };
+
+export type PreviewView = { "kind": "text",
+/**
+ * The text, at most the first mebibyte.
+ */
+text: string,
+/**
+ * Whether there is more of it.
+ */
+cut_short: boolean, } | { "kind": "image",
+/**
+ * A PNG file of at most 640 by 640 pixels, in base64.
+ */
+png: string,
+/**
+ * The width of the image itself, in pixels.
+ */
+width: number,
+/**
+ * The height of the image itself, in pixels.
+ */
+height: number, } | { "kind": "none",
+/**
+ * Why, as a sentence.
+ */
+why: string, };
 
 export type PreviewWarning = { "type": "home-directory" } | { "type": "system-directory" } | { "type": "inside-folder",
 /**
@@ -1360,6 +1743,8 @@ message: string,
  */
 hint: string | null, };
 
+export type RegionKind = "unchanged" | "ours" | "theirs" | "alike" | "conflict";
+
 export type Rekeyed = {
 /**
  * Its ID.
@@ -1378,7 +1763,15 @@ version: string, } | { "keep": "both" } | { "keep": "with-file",
 /**
  * Where it is, absolute.
  */
-path: string, };
+path: string, } | { "keep": "text",
+/**
+ * The text.
+ */
+text: string, } | { "keep": "history",
+/**
+ * What `history.list` calls it.
+ */
+version: string, };
 
 export type Resolved = {
 /**
@@ -1528,6 +1921,20 @@ status: Status,
  */
 offers: Array<OfferView>, };
 
+export type SpacePart = {
+/**
+ * The path below the folder's root, or the age: `day`, `week`, `month` or `older`.
+ */
+name: string,
+/**
+ * How many versions.
+ */
+files: number,
+/**
+ * Their size.
+ */
+bytes: number, };
+
 export type Status = {
 /**
  * This device.
@@ -1576,6 +1983,24 @@ follow: boolean, };
 
 export type SubscriptionFrame = { "snapshot": Snapshot } | { "event": Event };
 
+export type TextRegion = {
+/**
+ * Who changed it.
+ */
+kind: RegionKind,
+/**
+ * How many lines of the base it takes.
+ */
+base: number,
+/**
+ * How many lines of the first version.
+ */
+ours: number,
+/**
+ * How many lines of the second version.
+ */
+theirs: number, };
+
 export type Transfer = {
 /**
  * The folder's ID.
@@ -1616,6 +2041,122 @@ export type TransferList = {
  * Only those of this folder.
  */
 folder?: string, };
+
+export type UndoAction = { "does": "restore",
+/**
+ * The size of that in bytes.
+ */
+size: number,
+/**
+ * When that was displaced, by this device's clock.
+ */
+displaced_at_ms: number, } | { "does": "remove",
+/**
+ * The size of what is deleted.
+ */
+size: number, } | { "does": "leave",
+/**
+ * Why, as a sentence.
+ */
+why: string, };
+
+export type UndoApply = {
+/**
+ * Whose changes.
+ */
+device: string,
+/**
+ * Since when, by this device's clock.
+ */
+since_ms: number,
+/**
+ * Only in this folder.
+ */
+folder?: string, };
+
+export type UndoPlan = {
+/**
+ * Name of the device.
+ */
+device_name: string,
+/**
+ * How many paths would get an earlier version back.
+ */
+restores: number,
+/**
+ * How many paths that the device made would be deleted.
+ */
+removes: number,
+/**
+ * How many paths would stay as they are, though the device changed them.
+ */
+leaves: number,
+/**
+ * How many bytes would be put back.
+ */
+bytes: number,
+/**
+ * The first steps, by folder and path.
+ */
+steps: Array<UndoStep>, };
+
+export type UndoPreview = {
+/**
+ * Whose changes.
+ */
+device: string,
+/**
+ * Since when, by this device's clock.
+ */
+since_ms: number,
+/**
+ * Only in this folder.
+ */
+folder?: string,
+/**
+ * At most so many steps; 1000 when absent, which is also the most. All are counted.
+ */
+limit?: number, };
+
+export type UndoResult = {
+/**
+ * How many paths got an earlier version back.
+ */
+restored: number,
+/**
+ * How many paths were deleted.
+ */
+removed: number,
+/**
+ * The paths that stay as they are, and why; at most the first 1,000.
+ */
+left: Array<UndoStep>,
+/**
+ * How many paths stay as they are.
+ */
+leaves: number,
+/**
+ * When this undo began: undoing what this device did since then takes it back.
+ */
+began_ms: number, };
+
+export type UndoStep = {
+/**
+ * The folder's ID.
+ */
+folder: string,
+/**
+ * The folder's label.
+ */
+folder_label: string,
+/**
+ * The path below the folder's root.
+ */
+path: string,
+/**
+ * What is done to it.
+ */
+action: UndoAction, };
 
 export type Undone = {
 /**
@@ -1695,9 +2236,18 @@ export interface Methods {
   "conflict.show": { params: ConflictShow; reply: Conflict };
   "conflict.resolve": { params: ConflictResolve; reply: Resolved };
   "conflict.undo": { params: ConflictUndo; reply: Undone };
+  "conflict.texts": { params: ConflictTexts; reply: ConflictTextsReply };
+  "conflict.foresee": { params: ConflictForesee; reply: Array<Foreseen> };
+  "policy.list": { params: PolicyList; reply: Array<FolderPolicies> };
+  "policy.set": { params: PolicySet; reply: FolderPolicies };
+  "policy.simulate": { params: PolicySimulate; reply: Array<PolicyOutcome> };
   "history.list": { params: HistoryList; reply: HistoryPage };
   "history.search": { params: HistorySearch; reply: HistoryFound };
   "history.restore": { params: HistoryRestore; reply: Restored };
+  "history.space": { params: HistorySpace; reply: Array<FolderSpace> };
+  "content.preview": { params: ContentPreview; reply: PreviewView };
+  "undo.preview": { params: UndoPreview; reply: UndoPlan };
+  "undo.apply": { params: UndoApply; reply: UndoResult };
   "settings.get": { params: SettingsGet; reply: Settings };
   "settings.set": { params: SettingsSet; reply: Settings };
   "transfer.list": { params: TransferList; reply: Array<Transfer> };
