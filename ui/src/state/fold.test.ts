@@ -59,7 +59,7 @@ describe('a view', () => {
     const conflict = { folder: 'photos', id: 'x', path: 'a' };
     const opened = fold(begun, [event({ type: 'conflict-opened', ...conflict })]);
     expect(folder(opened, 'photos').conflicts).toBe(1);
-    const settled = event({ type: 'conflict-resolved', ...conflict, device: null });
+    const settled = event({ type: 'conflict-resolved', ...conflict, device: null, by_policy: false });
     expect(folder(fold(opened, [settled, settled]), 'photos').conflicts).toBe(0);
     expect(opened.changes.conflicts).toBe(begun.changes.conflicts + 1);
   });

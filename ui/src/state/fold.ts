@@ -176,6 +176,9 @@ class Draft {
       case 'pair-requested':
         this.#stale = true;
         return;
+      case 'stale-edit':
+        // What it says is remembered with all that happened lately.
+        return;
       case 'paired':
       case 'config-changed':
         this.#changes.config += 1;

@@ -3,6 +3,8 @@ import type { Api, MethodName } from '../client';
 import type { DeviceStatus, EventBody, FolderStatus, FolderView, PreviewWarning } from '../generated/control';
 import { decisions } from './decisions';
 import { browse, explain } from './files';
+import { history } from './history';
+import { policies } from './policies';
 import { QR } from './qr';
 import { failure, found, pageOf } from './replies';
 import { deviceId, HOME } from './words';
@@ -23,6 +25,8 @@ export function handlersOf(world: World, tell: (body: EventBody) => void): Handl
     ...devices(world, tell),
     ...folders(world, tell),
     ...decisions(world, tell),
+    ...policies(world, tell),
+    ...history(world, tell),
     ...own(world),
   };
 }
@@ -269,9 +273,11 @@ function folders(world: World, tell: (body: EventBody) => void): Part<'folder'> 
       ...(world.rules.get(find(folder).id) ?? { presets: ['clutter'], patterns: [] }),
       written: ['*.iso'],
     }),
-    'folder.set': ({ folder, label, mode, rules }) => {
+    'folder.set': ({ folder, label, mode, rules, history }) => {
       const one = find(folder);
       if (rules) world.rules.set(one.id, rules);
+      if (history === null) world.retention.delete(one.id);
+      else if (history) world.retention.set(one.id, history);
       return change(folder, {
         ...(label === undefined ? {} : { label }),
         ...(mode === undefined ? {} : { mode }),

@@ -6,7 +6,15 @@ import type { World } from './world';
 const MINUTE_MS = 60_000;
 
 export function versions(world: World, number: number, nowMs: number): FoundVersion[] {
-  const reasons = ['overwritten', 'deleted', 'overwritten', 'conflict', 'reverted'] as const;
+  const reasons = [
+    'overwritten',
+    'deleted',
+    'overwritten',
+    'conflict',
+    'reverted',
+    'edited',
+    'removed',
+  ] as const;
   return Array.from({ length: number }, (_, at) => {
     const one = world.status.folders[pick(at >> 3, world.status.folders.length)];
     return {

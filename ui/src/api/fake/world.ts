@@ -3,8 +3,10 @@ import type {
   Activity,
   Conflict,
   DeviceStatus,
+  FolderPolicies,
   FolderStatus,
   FoundVersion,
+  HistorySettings,
   Nearby,
   OfferView,
   PairRequest,
@@ -15,6 +17,7 @@ import type {
   Transfer,
 } from '../generated/control';
 import type { AppSettings } from '../app';
+import { conflict, ofEveryKind } from './conflicts';
 import { events, versions } from './past';
 import { deviceId, DEVICES, fileName, FOLDERS, HARD_NAMES, HOME, pick } from './words';
 
@@ -22,6 +25,7 @@ export const SCENARIOS = [
   'empty',
   'first-run',
   'typical',
+  'decide',
   'crowded',
   'storm',
   'problems',
@@ -42,6 +46,9 @@ export type World = {
   nearby: Nearby[];
   requests: PairRequest[];
   rules: Map<string, Rules>;
+  policies: Map<string, Pick<FolderPolicies, 'rules' | 'otherwise'>>;
+  /** What folders have of their own. */
+  retention: Map<string, HistorySettings>;
   settings: Settings;
   app: AppSettings;
   /** How many files lie directly in a folder's root. */
@@ -61,6 +68,8 @@ export function worldOf(scenario: Scenario, nowMs: number): World {
     case 'typical':
     case 'gone':
       return typical(nowMs);
+    case 'decide':
+      return open(typical(nowMs), ofEveryKind(nowMs));
     case 'offline':
       return offline(nowMs);
     case 'problems':
@@ -91,6 +100,8 @@ function blank(): World {
     nearby: [{ name: 'Laptop in the kitchen', addresses: ['192.168.1.34:22100'], pairing: true }],
     requests: [],
     rules: new Map(),
+    policies: new Map(),
+    retention: new Map(),
     settings: {
       name: 'maria-laptop',
       discovery: true,
@@ -329,33 +340,4 @@ function offer(label: string, from: DeviceStatus | undefined, nowMs: number): Of
 
 export function problem(code: string, path: string, message: string): Problem {
   return { code, path, message, hint: null };
-}
-
-function conflict(folder: string, label: string, path: string, at: number, nowMs: number): Conflict {
-  const head = (device: number, name: string, hours: number, shown: boolean) => ({
-    device: deviceId(device),
-    device_name: name,
-    kind: 'file' as const,
-    size: 48_200 + 1711 * pick(at + device, 40),
-    mtime_ms: nowMs - hours * HOUR_MS,
-    shown,
-    deleted: false,
-    content_here: true,
-    content_path: `${HOME}/${label}/${path}`,
-    version: `${at}-${device}`,
-  });
-  const theirs = head(1, DEVICES[0], 1 + pick(at, 9), true);
-  return {
-    id: `c${at}`,
-    folder,
-    folder_label: label,
-    path,
-    opened_at_ms: nowMs - HOUR_MS,
-    heads: [
-      at % 9 === 8 ? { ...theirs, deleted: true, size: 0 } : theirs,
-      head(0, 'maria-laptop', 2 + pick(at, 30), false),
-      // A device that changed a file twice, not knowing of itself, is in conflict with itself.
-      ...(at === 2 ? [{ ...head(0, 'maria-laptop', 50, false), version: '2-before' }] : []),
-    ],
-  };
 }

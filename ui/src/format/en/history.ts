@@ -16,6 +16,8 @@ export const history = {
     deleted: (device: string | null) => `Deleted by ${device === null ? 'another device' : named(device)}`,
     conflict: () => 'Not chosen in a conflict',
     reverted: () => 'Undone here',
+    edited: () => 'Edited here',
+    removed: () => 'Deleted here',
   },
   putBack: 'Put back',
   putBackName: (path: string) => `Put back ${named(path)}`,
