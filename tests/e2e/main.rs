@@ -38,4 +38,5 @@ mod settings;
 mod stress;
 mod syscalls;
 mod undo;
+mod undoing;
 mod volume;

@@ -7,6 +7,8 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use driftless_control::api;
 
+use crate::when;
+
 /// Keeps folders the same on your devices: peer to peer, no server, no account.
 ///
 /// A device D is given by its name, ID or a unique beginning of its ID; a folder F by its ID, label or path.
@@ -349,7 +351,7 @@ pub(crate) enum Folder {
         #[arg(value_name = "PATH")]
         path: String,
     },
-    /// Change what a folder is called here, its direction, or what it leaves out.
+    /// Change what a folder is called here, its direction, what it leaves out, or how long it keeps history.
     Set(FolderSet),
     /// Show what a folder leaves out; all of it is in `.driftlessignore`.
     Rules {
@@ -388,6 +390,26 @@ pub(crate) struct FolderSet {
     /// Leave out what this preset names no more; may be repeated.
     #[arg(long, value_name = "PRESET")]
     pub(crate) take_in: Vec<String>,
+    /// Whether replaced and deleted files are kept on this device, or as the general setting says.
+    #[arg(long, value_name = "H")]
+    pub(crate) history: Option<Kept>,
+    /// For how many days they are kept.
+    #[arg(long, value_name = "N")]
+    pub(crate) history_days: Option<u32>,
+    /// Up to which total size they are kept, such as `10GiB`, or `none`.
+    #[arg(long, value_name = "SIZE")]
+    pub(crate) history_size: Option<String>,
+}
+
+/// Whether a folder keeps what is displaced.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum Kept {
+    /// It is kept.
+    On,
+    /// It goes soon.
+    Off,
+    /// As the general setting says.
+    Inherit,
 }
 
 #[derive(Debug, Args)]
@@ -488,20 +510,37 @@ pub(crate) enum History {
         #[arg(value_name = "PATH")]
         path: Option<String>,
     },
-    /// Find versions in all folders by a part of their path, newest first.
+    /// Find versions in all folders, newest first.
+    ///
+    /// A time is given as `14:00`, `2h`, `30m` or `3d` ago, `2026-11-21`, or an RFC 3339 time.
     Search {
-        /// A part of the path, in whatever case.
+        /// Only those with this in their path, in whatever case.
         #[arg(value_name = "TEXT")]
-        text: String,
+        text: Option<String>,
         /// Only in this folder.
         #[arg(long, value_name = "F")]
         folder: Option<String>,
         /// Only what this device displaced.
         #[arg(long, value_name = "D")]
         device: Option<String>,
+        /// Only this path below a folder, and what was in it.
+        #[arg(long, value_name = "PATH")]
+        path: Option<String>,
+        /// Only what was displaced at this time or after it.
+        #[arg(long, value_name = "WHEN", value_parser = when::parse)]
+        since: Option<u64>,
+        /// Only what was displaced before this time.
+        #[arg(long, value_name = "WHEN", value_parser = when::parse)]
+        until: Option<u64>,
         /// At most so many.
         #[arg(long, short, value_name = "N", default_value_t = 100, value_parser = clap::value_parser!(u32).range(1..))]
         number: u32,
+    },
+    /// Show where the space goes: files, history and what else is kept beside them.
+    Space {
+        /// Only this folder.
+        #[arg(value_name = "F")]
+        folder: Option<String>,
     },
     /// Put a version back; what it replaces goes to history in turn.
     Restore {
@@ -583,6 +622,8 @@ mod tests {
             "folder browse F p --offset 5 --limit 2",
             "folder explain F p",
             "folder set F --label L --mode send-only --leave-out caches --take-in build-outputs",
+            "folder set F --history on --history-days 7 --history-size 5GiB",
+            "folder set F --history inherit",
             "folder rules F",
             "folder presets",
             "folder presets p",
@@ -603,6 +644,9 @@ mod tests {
             "history restore F p --version V --to q",
             "history search text",
             "history search text --folder F --device D --number 5",
+            "history search --path p --since 2h --until 14:00",
+            "history space",
+            "history space F",
             "activity",
             "activity F --number 5",
             "transfers",

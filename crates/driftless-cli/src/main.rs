@@ -13,6 +13,7 @@ mod output;
 mod progress;
 mod session;
 mod status_text;
+mod when;
 
 use std::process::ExitCode;
 

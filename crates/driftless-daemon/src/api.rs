@@ -23,6 +23,7 @@ mod restore;
 mod rules;
 mod search;
 mod settings;
+mod space;
 mod status;
 mod undo;
 mod wait;
@@ -117,13 +118,13 @@ async fn answer(
         Request::TransferList(q) => Reply::to(&q, activity::transfers(hub, &q)?),
         Request::ActivityList(q) => Reply::to(&q, activity::list(hub, &q).await?),
         Request::HistoryList(q) => Reply::to(&q, history::list(hub, &q).await?),
+        Request::HistorySpace(q) => Reply::to(&q, space::space(hub, &q).await?),
         Request::HistoryRestore(q) => Reply::to(&q, restore::restore(hub, &q).await?),
         Request::ConflictTexts(_)
         | Request::ConflictForesee(_)
         | Request::PolicyList(_)
         | Request::PolicySet(_)
         | Request::PolicySimulate(_)
-        | Request::HistorySpace(_)
         | Request::ContentPreview(_)
         | Request::UndoPreview(_)
         | Request::UndoApply(_) => {

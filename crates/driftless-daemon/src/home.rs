@@ -137,6 +137,12 @@ impl Home {
         self.index_dir().join(format!("{name}.db"))
     }
 
+    /// Where small texts of one folder are kept for merging and for local edits.
+    pub fn texts_database(&self, folder: &FolderId) -> PathBuf {
+        let name = file_safe(&folder.to_string());
+        self.index_dir().join(format!("{name}.texts.db"))
+    }
+
     fn index_dir(&self) -> PathBuf {
         self.path.join("index")
     }

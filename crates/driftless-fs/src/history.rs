@@ -92,7 +92,7 @@ fn list_below(root: &Root, dir: Option<RelPath>, versions: &mut Vec<Version>) ->
 }
 
 /// Adds the versions in one directory and returns its subdirectories.
-fn list_dir(
+pub(crate) fn list_dir(
     root: &Root,
     dir: Option<RelPath>,
     only: Option<&RelPath>,

@@ -34,6 +34,7 @@ mod problem;
 pub mod read;
 pub mod root;
 pub mod scan;
+pub mod space;
 pub mod staging;
 mod stat;
 pub mod survey;

@@ -312,9 +312,11 @@ fn content_that_is_not_what_it_is_called_is_not_staged() {
     assert!(is_applied(&folder.apply(step)));
 }
 
+/// The beginning of 2026.
+const YEAR_MS: u64 = 1_767_225_600_000;
+
 /// Puts a version into history, `at_s` seconds into the year 2026.
 fn displaced(folder: &Folder, at: &str, at_s: u64, bytes: &[u8]) {
-    const YEAR_MS: u64 = 1_767_225_600_000;
     let at = path(at);
     let reason = history::VersionReason::Resolved;
     let label = history::Label {
@@ -335,11 +337,13 @@ fn versions_are_found_newest_first_within_bounds() {
         displaced(&folder, at, at_s, b"words");
     }
     folder.write(".driftless/history/no version.txt", "left alone");
+    let within = std::cell::RefCell::new(None);
     let find = |text: &str, limit: usize, mut names: u64| {
+        let within = within.borrow();
         let fits = |_: &history::Standing, path: &RelPath, device: &str| {
             path.as_str().contains(text) && device == "ABC2345"
         };
-        let query = history::Query { fits: &fits, limit };
+        let query = history::Query { fits: &fits, within: within.as_ref(), limit };
         let found = history::search(&folder.root, query, &mut names).unwrap();
         let paths: Vec<_> = found.versions.iter().map(|found| found.path.to_string()).collect();
         (paths.join(" "), found.cut_short)
@@ -349,6 +353,45 @@ fn versions_are_found_newest_first_within_bounds() {
     assert_eq!(find("b/", 9, 99), ("b/c/new.txt b/old.txt".into(), false));
     assert_eq!(find("", 9, 1), ("a.txt a.txt".into(), true), "what was read until then");
     assert_eq!(find("", 9, 0), (String::new(), true));
+    for (only, found) in [
+        ("b", "b/c/new.txt b/old.txt"),
+        ("a.txt", "a.txt a.txt"),
+        ("b/c", "b/c/new.txt"),
+        ("b/old.txt", "b/old.txt"),
+        ("c", ""),
+    ] {
+        within.replace(Some(path(only)));
+        assert_eq!(find("", 9, 99).0, found, "within {only}");
+        assert_eq!(find("", 1, 99).0, found.split(' ').next().unwrap(), "the newest in {only}");
+    }
+}
+
+#[test]
+fn what_history_takes_is_told_by_age_and_path() {
+    const DAY_S: u64 = 86_400;
+    let folder = Folder::new();
+    for (at, at_day, size) in
+        [("b/large", 1, 700), ("a", 40, 10), ("a", 60, 20), ("b/c/d", 65, 3), ("e", 66, 0)]
+    {
+        displaced(&folder, at, at_day * DAY_S, &vec![7; size]);
+    }
+    for number in 0..9 {
+        displaced(&folder, &format!("small {number}"), 0, b"1");
+    }
+    folder.write(".driftless/history/b/no version", "left alone");
+    folder.write(".driftless/heads/side", "12345");
+    let space = driftless_fs::space::measure(&folder.root, YEAR_MS + 66 * DAY_S * 1000).unwrap();
+    assert_eq!((space.history.files, space.history.bytes), (14, 742));
+    assert_eq!((space.oldest_ms, space.heads_bytes), (Some(YEAR_MS), 5));
+    let by_age = space.by_age.map(|sum| (sum.files, sum.bytes));
+    assert_eq!(by_age, [(2, 3), (1, 20), (1, 10), (10, 709)]);
+    let largest: Vec<_> =
+        space.largest.iter().map(|(path, sum)| (path.as_str(), sum.files, sum.bytes)).collect();
+    assert_eq!(
+        largest[..4],
+        [("b/large", 1, 700), ("a", 2, 30), ("b/c/d", 1, 3), ("small 0", 1, 1)]
+    );
+    assert_eq!(largest.len(), 10);
 }
 
 #[test]

@@ -4,12 +4,13 @@ use std::path::Path;
 
 use driftless_control::api::{
     BrowseEntry, BrowsePage, EntryKind, Explanation, FileState, FolderBrowse, FolderExplain,
-    FolderPresets, FolderPreview, FolderRules, FolderSet, IgnorePreset, PreviewResult,
-    PreviewWarning, Rules, RulesView,
+    FolderPresets, FolderPreview, FolderRules, FolderSet, HistorySettings, HistorySpace,
+    IgnorePreset, PreviewResult, PreviewWarning, Rules, RulesView,
 };
+use driftless_daemon::config::parse_size;
 
-use crate::args;
-use crate::failure::Failure;
+use crate::args::{self, Kept};
+use crate::failure::{Exit, Failure};
 use crate::format::{count, plural, safe, size};
 use crate::output::{Meaning, Output, columns};
 use crate::session::{Session, absolute, folder_word};
@@ -83,19 +84,43 @@ fn explanation_text(output: Output, said: &Explanation) -> String {
 
 /// Changes a folder; what it leaves out is changed from what it leaves out now.
 pub(super) async fn set(session: &Session, set: args::FolderSet) -> Result<(), Failure> {
-    let args::FolderSet { folder, label, mode, leave_out, take_in } = set;
-    let folder = folder_word(&folder)?;
+    let args::FolderSet { folder, label, mode, leave_out, take_in, .. } = &set;
+    let (folder, label) = (folder_word(folder)?, label.clone());
     let client = session.connect().await?;
     let mut rules = None;
     if !leave_out.is_empty() || !take_in.is_empty() {
         let now = client.call(FolderRules { folder: folder.clone() }).await?;
         let mut presets = now.presets;
-        presets.extend(leave_out);
+        presets.extend(leave_out.iter().cloned());
         presets.retain(|preset| !take_in.contains(preset));
         rules = Some(Rules { presets, patterns: now.patterns });
     }
-    let request = FolderSet { folder, label, mode: mode.map(Into::into), rules, history: None };
+    let history = match set.history {
+        Some(Kept::Inherit) => Some(None),
+        None if set.history_days.is_none() && set.history_size.is_none() => None,
+        _ => {
+            // It is taken as a whole, so what it is now is needed first.
+            let now = client.call(HistorySpace { folder: Some(folder.clone()) }).await?;
+            now.first().map(|now| retention(&set, now.retention)).transpose()?.map(Some)
+        }
+    };
+    let request = FolderSet { folder, label, mode: mode.map(Into::into), rules, history };
     session.output.print(&client.call(request).await?, |_| String::new())
+}
+
+/// How long a folder keeps history, where it has been `now` and this is asked for.
+fn retention(set: &args::FolderSet, now: HistorySettings) -> Result<HistorySettings, Failure> {
+    let enabled = set.history.map_or(now.enabled, |kept| kept != Kept::Off);
+    let days = set.history_days.unwrap_or(now.days);
+    let max_bytes = match set.history_size.as_deref() {
+        None => now.max_bytes,
+        Some("none") => None,
+        Some(text) => Some(parse_size(text).ok_or_else(|| {
+            let message = format!("{text:?} is no size such as `10GiB`, and not `none`");
+            Failure::new(Exit::Usage, message)
+        })?),
+    };
+    Ok(HistorySettings { enabled, days, max_bytes })
 }
 
 pub(super) async fn rules(session: &Session, folder: String) -> Result<(), Failure> {

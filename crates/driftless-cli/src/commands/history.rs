@@ -1,23 +1,40 @@
 //! `history`: what sync or a resolution displaced, and putting it back.
 
 use driftless_control::api::{
-    FoundVersion, HistoryEntry, HistoryFound, HistoryList, HistoryReason, HistoryRestore,
-    HistorySearch, Restored,
+    FolderSpace, FoundVersion, HistoryEntry, HistoryFound, HistoryList, HistoryReason,
+    HistoryRestore, HistorySearch, HistorySettings, HistorySpace, Restored, SpacePart,
 };
 
 use crate::args::History;
 use crate::failure::Failure;
-use crate::format::{ago, now_ms, safe, size};
+use crate::format::{ago, now_ms, plural, safe, size};
 use crate::output::columns;
 use crate::session::{Session, folder_word};
 
 pub(super) async fn run(session: &Session, command: History) -> Result<(), Failure> {
     match command {
         History::List { folder, path } => list(session, &folder, path).await,
-        History::Search { text, folder, device, number } => {
+        History::Search { text, folder, device, path, since, until, number } => {
             let folder = folder.as_deref().map(folder_word).transpose()?;
-            let request = HistorySearch { text: Some(text), folder, device, ..Default::default() };
+            let path = path.as_deref().map(below).filter(|path| !path.is_empty());
+            let (since_ms, until_ms) = (since, until);
+            let request = HistorySearch {
+                text,
+                folder,
+                device,
+                path,
+                since_ms,
+                until_ms,
+                ..Default::default()
+            };
             search(session, request, number as usize).await
+        }
+        History::Space { folder } => {
+            let folder = folder.as_deref().map(folder_word).transpose()?;
+            let folders = session.call(HistorySpace { folder }).await?;
+            session.output.print(&folders, |folders| {
+                folders.iter().map(space_text).collect::<Vec<_>>().join("\n")
+            })
         }
         History::Restore { folder, path, version, to } => {
             let folder = folder_word(&folder)?;
@@ -112,4 +129,85 @@ fn row(entry: &HistoryEntry) -> Vec<String> {
         size(entry.size),
         safe(&entry.path).into_owned(),
     ]
+}
+
+/// What one folder takes, as a table.
+fn space_text(space: &FolderSpace) -> String {
+    let row = |name: &str, bytes: u64, more: String| vec![name.to_owned(), size(bytes), more];
+    let versions = |files| if files > 0 { plural(files, "version") } else { String::new() };
+    let since = space.oldest_ms.map_or_else(String::new, |oldest| {
+        format!("{}, the oldest {}; ", versions(space.history_files), ago(now_ms(), oldest))
+    });
+    let kept = retention_text(&space.retention, space.inherits);
+    let mut rows = vec![
+        row("files", space.files_bytes, String::new()),
+        row("history", space.history_bytes, format!("{since}{kept}")),
+    ];
+    for SpacePart { name, files, bytes } in space.by_age.iter().filter(|part| part.files > 0) {
+        let age = match name.as_str() {
+            "day" => "  last day",
+            "week" => "  last week",
+            "month" => "  last 30 days",
+            _ => "  older",
+        };
+        rows.push(row(age, *bytes, versions(*files)));
+    }
+    let rest = [
+        ("conflicts", space.conflicts_bytes),
+        ("being received", space.staging_bytes),
+        ("texts for merging", space.texts_bytes),
+        ("database", space.database_bytes),
+    ];
+    rows.extend(rest.map(|(name, bytes)| row(name, bytes, String::new())));
+    let mut text = format!("{}\n{}", safe(&space.folder_label), columns(&rows, "  "));
+    if !space.largest.is_empty() {
+        let largest: Vec<_> = space
+            .largest
+            .iter()
+            .map(|part| vec![size(part.bytes), versions(part.files), safe(&part.name).into_owned()])
+            .collect();
+        text.push_str(&format!("  the most history is of\n{}", columns(&largest, "    ")));
+    }
+    text
+}
+
+fn retention_text(retention: &HistorySettings, inherits: bool) -> String {
+    let HistorySettings { enabled, days, max_bytes } = *retention;
+    let whose = if inherits { ", as in all folders" } else { "" };
+    let bound = max_bytes.map_or_else(String::new, |bytes| format!(", up to {}", size(bytes)));
+    match enabled {
+        true => format!("kept for {}{bound}{whose}", plural(days.into(), "day")),
+        false => format!("off{whose}"),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_folder_s_space_is_a_table() {
+        let part = |name: &str, files, bytes| SpacePart { name: name.to_owned(), files, bytes };
+        let space = FolderSpace {
+            folder: "photos".into(),
+            folder_label: "Photos".into(),
+            files_bytes: 3 << 30,
+            history_files: 3,
+            history_bytes: 5 << 20,
+            oldest_ms: Some(0),
+            conflicts_bytes: 0,
+            staging_bytes: 0,
+            texts_bytes: 77,
+            database_bytes: 4096,
+            retention: HistorySettings { enabled: true, days: 7, max_bytes: Some(1 << 30) },
+            inherits: false,
+            largest: vec![part("a\u{1b}b", 2, 4 << 20)],
+            by_age: vec![part("day", 0, 0), part("older", 3, 5 << 20)],
+        };
+        let text = space_text(&space);
+        assert!(text.starts_with("Photos\n  files"), "{text}");
+        assert!(text.contains("kept for 7 days, up to 1.0 GiB\n"), "{text}");
+        assert!(text.contains("older") && !text.contains("last day"), "{text}");
+        assert!(text.contains("4.0 MiB  2 versions  a\\u{1b}b"), "{text}");
+    }
 }

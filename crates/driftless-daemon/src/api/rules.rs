@@ -14,7 +14,7 @@ use driftless_fs::ignore::{IGNORE_FILE, read_root_rules};
 use driftless_fs::{Root, Scope, survey};
 
 use super::failure::usage;
-use super::{Outcome, blocking, edit, find_folder, folders};
+use super::{Outcome, blocking, edit, find_folder, folders, settings};
 use crate::config::{FolderConfig, provision};
 use crate::folder::Message;
 use crate::hub::Hub;
@@ -137,7 +137,7 @@ pub(super) async fn rules(hub: &Hub, query: &str) -> Outcome<RulesView> {
 }
 
 /// The folder's root, whether the folder runs or not.
-fn root_of(folder: &FolderConfig) -> Result<Root, RulesError> {
+pub(super) fn root_of(folder: &FolderConfig) -> Result<Root, RulesError> {
     let marker = Root::read_marker(&folder.path)?.ok_or(driftless_fs::RootError::MarkerMissing)?;
     Ok(Root::open(&folder.path, &folder.id, marker.instance)?)
 }
@@ -157,7 +157,8 @@ pub(super) async fn set(hub: &Arc<Hub>, request: &FolderSet) -> Outcome<FolderVi
         }
     }
     let (label, mode) = (request.label.clone(), request.mode.map(provision::mode_of));
-    if label.is_some() || mode.is_some() {
+    let history = request.history.map(|history| history.map(settings::history_of));
+    if label.is_some() || mode.is_some() || history.is_some() {
         let id = id.clone();
         edit(hub, move |config| {
             if let Some(label) = label {
@@ -165,6 +166,9 @@ pub(super) async fn set(hub: &Arc<Hub>, request: &FolderSet) -> Outcome<FolderVi
             }
             if let Some(mode) = mode {
                 config.set_folder_mode(&id, mode)?;
+            }
+            if let Some(history) = history {
+                config.set_folder_history(&id, history.as_ref())?;
             }
             Ok(())
         })

@@ -24,6 +24,10 @@ struct Wanted {
     /// In lower case.
     text: Option<String>,
     device_short: Option<String>,
+    path: Option<RelPath>,
+    /// From when, in milliseconds since 1970, to the second as history has it.
+    since_ms: u64,
+    until_ms: u64,
     after: Option<Place>,
     limit: usize,
 }
@@ -36,6 +40,9 @@ pub(super) async fn search(hub: &Arc<Hub>, request: &HistorySearch) -> Outcome<H
     let wanted = Wanted {
         text: request.text.as_ref().map(|text| text.to_lowercase()),
         device_short: request.device.as_deref().map(|device| short_of(hub, device)).transpose()?,
+        path: request.path.as_deref().map(history::parse_path).transpose()?,
+        since_ms: request.since_ms.map_or(0, |since| since - since % 1000),
+        until_ms: request.until_ms.unwrap_or(u64::MAX),
         after: request.after.as_deref().map(parse_cursor).transpose()?,
         limit: page_size(request.limit),
     };
@@ -96,13 +103,14 @@ fn look(
                 (&standing.0, &folder.id, &standing.1) > (ms, id, version)
             });
             is_behind
+                && (wanted.since_ms..wanted.until_ms).contains(&standing.0.0)
                 && wanted.device_short.as_ref().is_none_or(|short| short == device)
                 && wanted
                     .text
                     .as_ref()
                     .is_none_or(|text| path.as_str().to_lowercase().contains(text))
         };
-        let query = Query { fits: &fits, limit: wanted.limit + 1 };
+        let query = Query { fits: &fits, within: wanted.path.as_ref(), limit: wanted.limit + 1 };
         let found = driftless_fs::history::search(&root, query, &mut names)
             .map_err(|error| because("history cannot be searched", &error))?;
         cut_short |= found.cut_short;

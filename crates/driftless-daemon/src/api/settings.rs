@@ -13,7 +13,6 @@ use crate::hub::Hub;
 pub(super) fn get(hub: &Hub) -> Settings {
     let settings = hub.settings();
     let Limits { send_bytes_per_s, receive_bytes_per_s, hours } = settings.limits;
-    let History { enabled, days, max_bytes } = settings.history;
     let mut needs_restart = Vec::new();
     if settings.device.discovery && !hub.may_discover {
         // Said on the command line that started the daemon.
@@ -26,7 +25,7 @@ pub(super) fn get(hub: &Hub) -> Settings {
         send_bytes_per_s,
         receive_bytes_per_s,
         limit_hours: hours.map(|Hours { from_min, to_min }| LimitHours { from_min, to_min }),
-        history: HistorySettings { enabled, days, max_bytes },
+        history: history_view(settings.history),
         needs_restart,
     }
 }
@@ -56,8 +55,20 @@ fn change(config: &mut Config, changes: &SettingsSet) -> Result<(), EditError> {
         hours: hours.unwrap_or(before.hours),
     };
     config.set_limits(&limits)?;
-    if let Some(HistorySettings { enabled, days, max_bytes }) = changes.history {
-        config.set_history(&History { enabled, days, max_bytes })?;
+    if let Some(history) = changes.history {
+        config.set_history(&history_of(history))?;
     }
     Ok(())
+}
+
+/// The configuration's word for how long displaced files are kept.
+pub(super) fn history_of(settings: HistorySettings) -> History {
+    let HistorySettings { enabled, days, max_bytes } = settings;
+    History { enabled, days, max_bytes }
+}
+
+/// The control API's word for it.
+pub(super) fn history_view(history: History) -> HistorySettings {
+    let History { enabled, days, max_bytes } = history;
+    HistorySettings { enabled, days, max_bytes }
 }

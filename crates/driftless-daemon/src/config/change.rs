@@ -9,6 +9,7 @@ use driftless_core::brake::Brake;
 use driftless_core::{DeviceId, FolderId};
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, TableLike, Value};
 
+use super::section::NO_BOUND;
 use super::settings::{
     DEFAULT_RESCAN, DEFAULT_SCRUB_DAYS, DeviceConfig, FolderConfig, FolderMode, History,
     sanitize_name, scrub_every,
@@ -51,6 +52,7 @@ impl FolderConfig {
             devices: Vec::new(),
             paused: false,
             history: History::default(),
+            own_history: false,
             mass_change: Some(Brake::default()),
             rescan: Some(DEFAULT_RESCAN),
             scrub: scrub_every(DEFAULT_SCRUB_DAYS),
@@ -190,6 +192,26 @@ impl Config {
     /// When it is not listed.
     pub fn set_folder_mode(&mut self, id: &FolderId, mode: FolderMode) -> Result<(), EditError> {
         self.put_in_folder(id, "mode", mode.as_str().into())
+    }
+
+    /// Says how long displaced files of a folder are kept; `None` is the general setting.
+    ///
+    /// # Errors
+    ///
+    /// When it is not listed, the days are out of bounds, or the size is 0.
+    pub fn set_folder_history(
+        &mut self,
+        id: &FolderId,
+        history: Option<&History>,
+    ) -> Result<(), EditError> {
+        let index = self.folder_index(id)?;
+        self.change(|document| {
+            let Some(folder) = table_at(document, "folder", index) else { return };
+            match history {
+                Some(history) => put(folder, "history", history_value(history)),
+                None => drop(folder.remove("history")),
+            }
+        })
     }
 
     /// Shares a folder with further devices; one that has it already is no error.
@@ -338,7 +360,7 @@ fn folder_table(folder: &FolderConfig, path: &str) -> Table {
         let days = folder.scrub.map_or(0, |every| every.as_secs() / 86_400);
         put(&mut table, "scrub_days", i64::try_from(days).unwrap_or(i64::MAX).into());
     }
-    if folder.history != History::default() {
+    if folder.own_history {
         put(&mut table, "history", history_value(&folder.history));
     }
     if folder.mass_change != Some(Brake::default()) {
@@ -351,9 +373,10 @@ fn history_value(history: &History) -> Value {
     let mut table = InlineTable::new();
     table.insert("enabled", history.enabled.into());
     table.insert("days", i64::from(history.days).into());
-    if let Some(bytes) = history.max_bytes {
-        table.insert("max_bytes", i64::try_from(bytes).unwrap_or(i64::MAX).into());
-    }
+    // Said in any case, as what is not said is as in the general setting. A size that TOML
+    // cannot say is refused as the size 0 is.
+    let bound = history.max_bytes.map(|bytes| i64::try_from(bytes).unwrap_or(0));
+    table.insert("max_bytes", bound.map_or_else(|| NO_BOUND.into(), Value::from));
     table.into()
 }
 

@@ -170,6 +170,7 @@ fn folders(
         let path = section.required_text("path")?;
         let mut folder = folder(&section, id, folder_path(path)?, devices)?;
         folder.history = self::history(&section, "history", history)?;
+        folder.own_history = section.has("history");
         let root = Root {
             id: folder.id.clone(),
             label: folder.label.clone(),
@@ -245,7 +246,7 @@ fn history(place: &Section<'_>, title: &'static str, default: History) -> Result
     Ok(History {
         enabled: section.flag("enabled", default.enabled)?,
         days: section.number("days", 1..=36_500)?.unwrap_or(default.days),
-        max_bytes: section.size("max_bytes")?.or(default.max_bytes),
+        max_bytes: section.bound("max_bytes")?.unwrap_or(default.max_bytes),
     })
 }
 

@@ -41,6 +41,9 @@ pub(super) fn line_of(text: &str, at: usize) -> usize {
     text.as_bytes()[..at.min(text.len())].iter().filter(|byte| **byte == b'\n').count() + 1
 }
 
+/// The size that is no bound.
+pub(super) const NO_BOUND: &str = "none";
+
 /// A value and the byte at which it stands.
 #[derive(Clone, Copy, Debug)]
 pub(super) struct Placed<T> {
@@ -139,6 +142,19 @@ impl<'a> Section<'a> {
         };
         let flaw = || Flaw::new(at, format!("{key} is not {wanted}"));
         size.map(Some).ok_or_else(flaw)
+    }
+
+    /// A size, or `"none"`, which is said by an inner `None`.
+    pub(super) fn bound(&self, key: &str) -> Result<Option<Option<u64>>, Flaw> {
+        match self.item(key).and_then(|item| item.value.as_str()) {
+            Some(NO_BOUND) => Ok(Some(None)),
+            _ => Ok(self.size(key)?.map(Some)),
+        }
+    }
+
+    /// Whether there is anything under `key`.
+    pub(super) fn has(&self, key: &str) -> bool {
+        self.item(key).is_some()
     }
 
     /// A list of texts, empty where absent.

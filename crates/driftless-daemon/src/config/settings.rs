@@ -76,6 +76,8 @@ pub struct FolderConfig {
     pub paused: bool,
     /// How long displaced files are kept.
     pub history: History,
+    /// Whether the folder says so itself; otherwise it is the general setting.
+    pub own_history: bool,
     /// When a change from elsewhere is held until a person says yes; `None` is never.
     pub mass_change: Option<Brake>,
     /// The time between two full scans; `None` scans only at start and on request.

@@ -220,6 +220,7 @@ fn every_key_is_read() {
             scrub: None,
             mass_change: Some(Brake { percent: 10, ..Brake::default() }),
             history: History { enabled: true, days: 7, max_bytes: Some(1 << 30) },
+            own_history: true,
             ..FolderConfig::new(folder_id("photos"), "/data/photos".into())
         }],
         limits: Limits {
@@ -300,6 +301,7 @@ fn what_is_added_reads_back_and_what_is_removed_is_gone() {
         devices: vec![device_id(1), device_id(2)],
         paused: true,
         history: History { enabled: false, days: 9, max_bytes: Some(77) },
+        own_history: true,
         mass_change: None,
         rescan: None,
         scrub: Some(Duration::from_secs(9 * 86_400)),
@@ -425,4 +427,45 @@ fn names_from_elsewhere_are_made_fit_for_a_line() {
     assert_eq!(sanitize_name(" a\u{1b}b\u{202e} \n"), Some("ab".into()));
     assert_eq!(sanitize_name(&"ä".repeat(40)), Some("ä".repeat(32)));
     assert_eq!(sanitize_name("\t\u{0}"), None);
+}
+
+#[test]
+fn a_folder_keeps_history_as_it_says_itself_and_else_as_all_do() {
+    let (_directory, home) = new_home();
+    let text = r#"name = "desk"
+history = { days = 9, max_bytes = "2 GiB" }
+
+[[folder]]
+id = "photos"
+path = "/data/photos"
+# Not for long.
+history = { days = 3 } # days
+"#;
+    fs::write(home.config_file(), text).unwrap();
+    let mut config = Config::load(&home).unwrap();
+    let photos = folder_id("photos");
+    let kept = |config: &Config| (config.folders()[0].own_history, config.folders()[0].history);
+    let two_gib = Some(2 << 30);
+    let general = History { enabled: true, days: 9, max_bytes: two_gib };
+    assert_eq!(kept(&config), (true, History { days: 3, ..general }));
+    for own in [
+        History { enabled: false, days: 4, max_bytes: None },
+        History { enabled: true, days: 36_500, max_bytes: Some(1) },
+    ] {
+        config.set_folder_history(&photos, Some(&own)).unwrap();
+        assert_eq!(kept(&config), (true, own));
+    }
+    let written = config.text();
+    assert!(written.contains("# Not for long.\nhistory = { ") && written.contains("} # days"));
+    for refused in [
+        History { days: 0, ..general },
+        History { max_bytes: Some(0), ..general },
+        History { max_bytes: Some(u64::MAX), ..general },
+    ] {
+        let refused = config.set_folder_history(&photos, Some(&refused));
+        assert!(matches!(refused, Err(EditError::Refused(_))), "{refused:?}");
+    }
+    assert_eq!(config.text(), written);
+    config.set_folder_history(&photos, None).unwrap();
+    assert_eq!(kept(&config), (false, general));
 }

@@ -558,7 +558,11 @@ impl Actor {
 
     fn configured(&mut self, config: FolderConfig, inputs: &mut Vec<Input>) {
         inputs.push(Input::Members(members_of(&config, self.hub.device)));
+        let is_kept_otherwise = self.config.history != config.history;
         self.config = config;
+        if is_kept_otherwise {
+            self.expire_history();
+        }
     }
 
     fn publish_view(&mut self) {

@@ -27,6 +27,8 @@ pub struct Query<'a> {
     /// Whether a version may be among what is found, by its standing and path and
     /// the first group of the device that displaced it.
     pub fits: &'a dyn Fn(&Standing, &RelPath, &str) -> bool,
+    /// Only versions of this path and of what was below it.
+    pub within: Option<&'a RelPath>,
     /// How many are wanted at the most.
     pub limit: usize,
 }
@@ -45,7 +47,15 @@ pub struct Found {
 pub fn search(root: &Root, query: Query<'_>, names: &mut u64) -> std::io::Result<Found> {
     let mut found = Found::default();
     let mut newest: BinaryHeap<Standing> = BinaryHeap::new();
-    let mut dirs: Vec<Option<RelPath>> = vec![None];
+    let mut dirs: Vec<Option<RelPath>> = vec![query.within.cloned()];
+    if let Some(path) = query.within {
+        let is_it = |standing: &Standing, other: &RelPath, device: &str| {
+            other == path && (query.fits)(standing, other, device)
+        };
+        let beside = Query { fits: &is_it, ..query };
+        // What is in the directories beside it is looked at below, as far as it is wanted.
+        drop(look(root, path.parent(), beside, names, &mut newest)?);
+    }
     while let Some(dir) = dirs.pop() {
         if *names == 0 {
             found.cut_short = true;
