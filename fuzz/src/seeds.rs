@@ -82,6 +82,7 @@ fn record(number: u64, content: Content) -> FileRecord {
         device: DeviceId::from_bytes([number as u8; 32]),
         changed_ms: 1_795_267_445_999,
         moved_from: None,
+        policy_spent: false,
     }
 }
 
@@ -127,6 +128,7 @@ fn messages() -> Vec<Message> {
         version: PROTOCOL_VERSION,
         device_name: "ada".into(),
         program: "driftless 0.1.0".into(),
+        clock_ms: 1_780_000_000_000,
     };
     let received = Received { folder: folder(), epoch: Epoch(1), sequence: Sequence(2) };
     let together = PathUpdate { path: path("a"), held: records() };

@@ -135,8 +135,13 @@ pub struct Reopening {
 impl Reopening {
     /// The version that is shown, counted by `writer` after the losers.
     pub fn shown(self, writer: &Writer) -> Option<FileRecord> {
-        writer.record(&self.seen, self.author, self.shown, None, None)
+        writer.record(&self.seen, self.author, self.shown, None, None).map(spent)
     }
+}
+
+/// `record`, which no policy is to act on: a person took back how it was decided.
+fn spent(record: FileRecord) -> FileRecord {
+    FileRecord { policy_spent: true, ..record }
 }
 
 /// Who writes, and when their clock says so.
@@ -229,7 +234,7 @@ impl Writer {
         let mut losers = Vec::with_capacity(rest.len());
         for (content, author) in rest.iter().zip(&names[1..]) {
             seen.bumped(*author, self.last_sequence.0)?;
-            losers.push(self.record(&seen, *author, content.clone(), None, None)?);
+            losers.push(spent(self.record(&seen, *author, content.clone(), None, None)?));
         }
         Some(Reopening { losers, shown: first.clone(), seen, author: names[0] })
     }
@@ -286,6 +291,7 @@ impl Writer {
             device: self.device,
             changed_ms: self.now_ms,
             moved_from,
+            policy_spent: false,
         })
     }
 }

@@ -26,6 +26,7 @@ pub mod id;
 pub mod index;
 pub mod path;
 pub mod plan;
+pub mod policy;
 pub mod record;
 pub mod resolve;
 pub mod sabotage;
@@ -41,6 +42,7 @@ pub use id::{Author, BlockHash, ContentId, DeviceId, Epoch, FolderId, InstanceId
 pub use index::{Cursor, Index, IndexIdentity};
 pub use path::RelPath;
 pub use plan::{Displaced, Plan, Precondition, Step};
+pub use policy::{Clocks, Policy};
 pub use record::{Content, FileRecord, MovedFrom};
 pub use scan::{Outcome, Problem, ProblemCode, ScanBatch};
 pub use totals::Totals;

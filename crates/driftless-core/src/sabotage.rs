@@ -57,6 +57,8 @@ bugs! {
     KeepVersion,
     /// An edit of one's own supersedes another side that is also one's own.
     CountInOneBranch,
+    /// A policy acts on what policies have had their say about.
+    PoliciesNeverTire,
     /// An edit of the shown version decides the conflict.
     EditDecidesConflict,
     /// A file of known size and modification time is not read again.

@@ -17,6 +17,7 @@ use driftless_proto::{Channel, FolderState, Hello, Message, Session, SessionErro
 use tokio::sync::{Semaphore, mpsc};
 use tokio::task::JoinSet;
 
+use crate::clock::now_ms;
 use crate::folder::Shared;
 use crate::frame;
 use crate::hub::Hub;
@@ -40,6 +41,7 @@ pub(crate) async fn run(hub: Arc<Hub>, connection: Connection) {
         hub: Arc::clone(&hub),
         device,
         session: Session::new(),
+        ahead_ms: None,
         theirs: None,
         introduced: BTreeMap::new(),
         linked: BTreeMap::new(),
@@ -81,6 +83,8 @@ struct Conversation {
     hub: Arc<Hub>,
     device: DeviceId,
     session: Session,
+    /// How far the device's clock is ahead of ours, once it has said so.
+    ahead_ms: Option<i64>,
     /// The folders that the device shares with this one, once it has said so.
     theirs: Option<BTreeMap<FolderId, FolderState>>,
     /// The folders that the device was told of, by opening. Before that it
@@ -96,7 +100,8 @@ impl Conversation {
     async fn run(&mut self, connection: &Connection) -> Result<(), SessionError> {
         let name = self.hub.settings().device.name.clone();
         let program = format!("driftless {}", env!("CARGO_PKG_VERSION"));
-        let hello = Hello { version: PROTOCOL_VERSION, device_name: name, program };
+        let (version, clock_ms) = (PROTOCOL_VERSION, now_ms());
+        let hello = Hello { version, device_name: name, program, clock_ms };
         self.send(Message::Hello(hello));
         let mut changes = self.hub.folder_changes();
         self.introduce().await;
@@ -128,7 +133,11 @@ impl Conversation {
         };
         let Ok(bytes) = frame::unpack(bytes) else { return Err(SessionError::Order) };
         match self.session.handle_frame(channel, &bytes)? {
-            Message::Hello(hello) => self.hub.device_greeted(self.device, &hello),
+            Message::Hello(hello) => {
+                self.hub.device_greeted(self.device, &hello);
+                let theirs = i64::try_from(hello.clock_ms).ok().filter(|clock_ms| *clock_ms > 0);
+                self.ahead_ms = theirs.map(|theirs| theirs - now_ms().cast_signed());
+            }
             Message::Folders(folders) => {
                 let folders: BTreeMap<_, _> =
                     folders.into_iter().map(|state| (state.id.clone(), state)).collect();
@@ -220,7 +229,10 @@ impl Conversation {
         for (id, opening, folder, state) in fresh {
             let Ok(spare) = random::bytes() else { continue };
             let spare = Epoch(u64::from_be_bytes(spare));
-            folder.inputs(vec![Input::Connected { device: self.device, state, spare }]).await;
+            let device = self.device;
+            let clock = self.ahead_ms.map(|ahead_ms| Input::Clock { device, ahead_ms });
+            let connected = Input::Connected { device, state, spare };
+            folder.inputs(clock.into_iter().chain([connected]).collect()).await;
             self.linked.insert(id, (opening, folder));
         }
     }

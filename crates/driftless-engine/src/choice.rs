@@ -5,20 +5,31 @@ use driftless_core::plan::{Precondition, Reason};
 use driftless_core::sabotage::{Sabotage, is};
 use driftless_core::{
     Content, DeviceId, Displaced, Entry, FileRecord, Head, HolderSet, Index, OnDisk, Problem,
-    ProblemCode, RelPath, Slot, Step,
+    ProblemCode, RelPath, Slot, Step, VersionVector,
 };
 
 use crate::engine::{Engine, Mode};
-use crate::io::{Choice, Reopen};
+use crate::io::{Choice, Reopen, Resolve};
 
 /// How many entries are looked at in one go.
 const PAGE: usize = 1024;
 
 impl<I: Index> Engine<I> {
     /// Writes a version that supersedes every head, so that it settles every device.
-    pub(crate) fn resolve(&mut self, path: &RelPath, choice: Choice) -> Result<(), I::Error> {
+    /// A policy only decides what is open, and what it saw.
+    pub(crate) fn resolve(&mut self, resolve: Resolve) -> Result<(), I::Error> {
+        let Resolve { path, choice, seen, by_policy } = resolve;
+        let path = &path;
         let entry = self.entry(path)?;
         let Some(shown) = entry.shown().cloned() else { return Ok(()) };
+        let is_as_seen = |seen: &Vec<VersionVector>| {
+            seen.len() == entry.heads.len()
+                && entry.heads.iter().all(|head| seen.contains(&head.record.version))
+        };
+        let is_late = !seen.as_ref().is_none_or(is_as_seen);
+        if is_late || (by_policy && !entry.heads.is_conflict()) {
+            return self.forgo(path, &entry, &choice);
+        }
         if !self.has_what_is_chosen(path, &entry, &choice) {
             return Ok(());
         }
@@ -46,7 +57,16 @@ impl<I: Index> Engine<I> {
                 Content::File { content, size_bytes, level, mode, mtime_ns }
             }
         };
-        self.supersede(path, &entry, content)
+        self.supersede(path, &entry, (content, by_policy))
+    }
+
+    /// Lets go of what a choice that came too late brought with it.
+    fn forgo(&mut self, path: &RelPath, entry: &Entry, choice: &Choice) -> Result<(), I::Error> {
+        if let Choice::With { content, .. } = choice {
+            self.need_stored(*content, path);
+            self.let_go(path, *content, entry);
+        }
+        Ok(())
     }
 
     /// Whether this device holds what a choice keeps. What it does not hold,
@@ -74,9 +94,10 @@ impl<I: Index> Engine<I> {
         &mut self,
         path: &RelPath,
         entry: &Entry,
-        content: Content,
+        (content, by_policy): (Content, bool),
     ) -> Result<(), I::Error> {
-        let Some(record) = self.writer().choose(entry, content) else { return Ok(()) };
+        let Some(record) = self.writer(entry).choose(entry, content) else { return Ok(()) };
+        let record = FileRecord { policy_spent: by_policy, ..record };
         let mut after = entry.clone();
         after.heads.learn(Head { record, holders: HolderSet::default() });
         self.store(path, entry, after)
@@ -91,7 +112,7 @@ impl<I: Index> Engine<I> {
         let is_as_settled = before.shown().is_some_and(|now| now.content.is_same_data(&settled))
             && !(before.heads.is_conflict() || before.is_local() || before.ignored);
         let contents: Vec<Content> = sides.iter().map(|side| side.content.clone()).collect();
-        let reopening = self.writer().reopen(&before, &contents).filter(|_| is_as_settled);
+        let reopening = self.writer(&before).reopen(&before, &contents).filter(|_| is_as_settled);
         for side in &sides {
             let Some((content, _)) = side.content.file() else { continue };
             if side.blocks.blocks().len() > 1 {
@@ -109,7 +130,7 @@ impl<I: Index> Engine<I> {
         self.store(&path, &before, after)?;
         let before = self.entry(&path)?;
         let mut after = before.clone();
-        if let Some(record) = reopening.shown(&self.writer()) {
+        if let Some(record) = reopening.shown(&self.writer(&before)) {
             after.heads.learn(Head { record, holders: HolderSet::default() });
         }
         self.store(&path, &before, after)?;
@@ -119,7 +140,7 @@ impl<I: Index> Engine<I> {
                 contents.iter().any(|content| content.is_same_data(&shown.content))
             };
             if entry.heads.len() == 1 && entry.shown().is_some_and(is_copy) && !entry.is_local() {
-                self.supersede(&path, &entry, Content::Tombstone { moved_to: None })?;
+                self.supersede(&path, &entry, (Content::Tombstone { moved_to: None }, false))?;
             }
         }
         Ok(())
@@ -132,7 +153,7 @@ impl<I: Index> Engine<I> {
         for loser in losers {
             let Some(beside) = self.free_name_beside(path, loser.device)? else { continue };
             let before = self.entry(&beside)?;
-            self.supersede(&beside, &before, loser.content)?;
+            self.supersede(&beside, &before, (loser.content, false))?;
         }
         Ok(())
     }
@@ -193,7 +214,7 @@ impl<I: Index> Engine<I> {
                     entry.present().map_or(Content::Tombstone { moved_to: None }, |disk| {
                         disk.record.content.clone()
                     });
-                let Some(record) = self.writer().choose(&entry, content) else { continue };
+                let Some(record) = self.writer(&entry).choose(&entry, content) else { continue };
                 let mut after = entry.clone();
                 after.write(record.clone());
                 after.disk = entry.present().map(|disk| OnDisk { record, ..disk.clone() });
@@ -254,7 +275,7 @@ impl<I: Index> Engine<I> {
 
     fn publish_local_change(&mut self, path: &RelPath, entry: &Entry) -> Result<(), I::Error> {
         let Some(disk) = entry.disk.clone() else { return Ok(()) };
-        let Some(record) = self.writer().edit(entry, disk.record.content.clone(), None) else {
+        let Some(record) = self.writer(entry).edit(entry, disk.record.content.clone(), None) else {
             return Ok(());
         };
         let mut after = entry.clone();

@@ -5,6 +5,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use driftless_core::brake::{Brake, HeldBack};
 use driftless_core::diff::Writer;
 use driftless_core::plan::Reason;
+use driftless_core::policy::{self, Clocks, Policy, Verdict};
 use driftless_core::resolve::combine;
 use driftless_core::sabotage::{Sabotage, is};
 use driftless_core::{
@@ -52,6 +53,7 @@ pub struct Engine<I: Index> {
     pub(crate) now_ms: u64,
     pub(crate) members: BTreeSet<DeviceId>,
     pub(crate) links: BTreeMap<DeviceId, Link>,
+    clocks: Clocks,
     /// How often devices have made this one begin a new epoch.
     pub(crate) restarts: BTreeMap<DeviceId, u32>,
     pub(crate) local: Local,
@@ -93,6 +95,7 @@ impl<I: Index> Engine<I> {
             now_ms: 0,
             members: BTreeSet::new(),
             links: BTreeMap::new(),
+            clocks: Clocks::default(),
             restarts: BTreeMap::new(),
             local: Local::default(),
             work: Work::default(),
@@ -215,6 +218,10 @@ impl<I: Index> Engine<I> {
             Input::Started { stored } => self.started(stored),
             Input::Members(devices) => self.members_are(devices.into_iter().collect()),
             Input::Connected { device, state, spare } => self.connected(device, &state, spare),
+            Input::Clock { device, ahead_ms } => {
+                self.clocks.note(device, ahead_ms);
+                Ok(())
+            }
             Input::Disconnected(device) => {
                 self.links.remove(&device);
                 Ok(())
@@ -237,7 +244,7 @@ impl<I: Index> Engine<I> {
             Input::Fetched { content, result } => self.fetched(content, result),
             Input::Applied(outcomes) => self.applied(outcomes),
             Input::Kept { content, path, result } => self.kept(content, path, result),
-            Input::Resolve { path, choice } => self.resolve(&path, choice),
+            Input::Resolve(resolve) => self.resolve(*resolve),
             Input::Reopen(reopen) => self.reopen(*reopen),
             Input::Confirm => {
                 self.confirm();
@@ -267,14 +274,27 @@ impl<I: Index> Engine<I> {
         Ok(self.index.get(path)?.unwrap_or_default())
     }
 
-    /// Who writes what this device writes now.
-    pub(crate) fn writer(&self) -> Writer {
+    /// Who writes what this device writes now about a path of which `entry` is known.
+    pub(crate) fn writer(&self, entry: &Entry) -> Writer {
         Writer {
             device: self.config.device,
             author: self.index.identity().author,
-            now_ms: self.now_ms,
+            now_ms: self.clocks.hybrid_ms(entry, &self.config.device, self.now_ms),
             last_sequence: self.index.last_sequence(),
         }
+    }
+
+    /// What `policy` does about the conflict at `path`, and the versions of all
+    /// heads that it saw. `now_ms` is as in [`Self::handle`].
+    pub fn judge(
+        &self,
+        path: &RelPath,
+        policy: &Policy,
+        now_ms: u64,
+    ) -> Result<(Verdict, Vec<VersionVector>), I::Error> {
+        let heads = self.entry(path)?.heads;
+        let verdict = policy::judge(&heads, policy, &self.clocks, (&self.config.device, now_ms));
+        Ok((verdict, heads.iter().map(|head| head.record.version.clone()).collect()))
     }
 
     pub(crate) fn stop(&mut self, reason: StopReason) {

@@ -1,6 +1,7 @@
 //! Everything that goes into an engine and comes out of it.
 
 use driftless_core::plan::Reason;
+use driftless_core::version::VersionVector;
 use driftless_core::{
     BlockList, Content, ContentId, DeviceId, Epoch, FileRecord, Level, Outcome, Problem, RelPath,
     ScanBatch, Sequence, Stat, Step,
@@ -25,6 +26,13 @@ pub enum Input {
         state: FolderState,
         /// A random epoch, used if this index turns out to have been rolled back.
         spare: Epoch,
+    },
+    /// How far the clock of a device is ahead of this one's, in milliseconds.
+    Clock {
+        /// Which device.
+        device: DeviceId,
+        /// Negative where it is behind.
+        ahead_ms: i64,
     },
     /// The device is gone.
     Disconnected(DeviceId),
@@ -88,13 +96,8 @@ pub enum Input {
         /// How it went.
         result: Result<(), Problem>,
     },
-    /// A person decided a conflict.
-    Resolve {
-        /// Where.
-        path: RelPath,
-        /// How.
-        choice: Choice,
-    },
+    /// A conflict was decided.
+    Resolve(Box<Resolve>),
     /// A person takes back how a conflict was decided.
     Reopen(Box<Reopen>),
     /// A person said yes to the mass change that is held back.
@@ -112,7 +115,21 @@ pub enum Input {
     Tick,
 }
 
-/// How a person decides a conflict.
+/// A conflict is decided.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Resolve {
+    /// Where.
+    pub path: RelPath,
+    /// How.
+    pub choice: Choice,
+    /// The versions of all heads that were chosen among: nothing happens if
+    /// there are others by now. `None` where it does not matter.
+    pub seen: Option<Vec<VersionVector>>,
+    /// Whether a policy decided, and not a person.
+    pub by_policy: bool,
+}
+
+/// How a conflict is decided.
 #[derive(Clone, PartialEq, Eq, Debug)]
 pub enum Choice {
     /// The shown head and all with its data, whoever made them.

@@ -27,6 +27,6 @@ mod work;
 pub use engine::{Config, Engine, Mode, Status};
 pub use io::{
     Absence, Action, Choice, Effect, Event, FetchError, Fetched, HashError, Hashed, Input,
-    LocalSource, Reopen, Settled, Side, StopReason,
+    LocalSource, Reopen, Resolve, Settled, Side, StopReason,
 };
 pub use work::Standing;

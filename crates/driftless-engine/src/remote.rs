@@ -427,15 +427,15 @@ impl<I: Index> Engine<I> {
             Some(FileRecord { moved_from: Some(origin.clone()), previous, ..record })
         };
         let departed =
-            self.writer().choose(&old, Content::Tombstone { moved_to: Some(to.clone()) });
-        let (Some(first), Some(departed)) = (arrive(self.writer()), departed) else {
+            self.writer(&old).choose(&old, Content::Tombstone { moved_to: Some(to.clone()) });
+        let (Some(first), Some(departed)) = (arrive(self.writer(&new)), departed) else {
             return Ok(());
         };
         let mut gone = old.clone();
         gone.heads.learn(Head { record: departed, holders: HolderSet::default() });
         self.store(from, &old, gone)?;
         // Counted anew: what a version counts is never above its sequence.
-        let record = arrive(self.writer()).unwrap_or(first);
+        let record = arrive(self.writer(&new)).unwrap_or(first);
         let mut there = new.clone();
         there.heads.learn(Head { record, holders: HolderSet::default() });
         self.store(to, &new, there)

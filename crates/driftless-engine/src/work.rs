@@ -394,7 +394,7 @@ impl<I: Index> Engine<I> {
         let previous = edited
             .filter(|record| record.content.is_same_data(&content))
             .find_map(|record| record.previous);
-        let Some(record) = self.writer().choose(entry, content) else { return Ok(()) };
+        let Some(record) = self.writer(entry).choose(entry, content) else { return Ok(()) };
         // So that a further change of the mode combines with it, too.
         let record = FileRecord { previous, ..record };
         let mut after = entry.clone();
@@ -597,7 +597,8 @@ impl<I: Index> Engine<I> {
         let Some(found) = after.disk.take() else { return self.store(path, before, after) };
         if self.config.mode == Mode::ReceiveOnly {
             after.disk = Some(OnDisk { local: true, ..found });
-        } else if let Some(record) = self.writer().edit(&after, found.record.content.clone(), None)
+        } else if let Some(record) =
+            self.writer(&after).edit(&after, found.record.content.clone(), None)
         {
             after.write(record.clone());
             after.disk = Some(OnDisk { record, ..found });

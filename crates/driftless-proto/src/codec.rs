@@ -68,6 +68,7 @@ pub fn encode(message: &Message) -> Vec<u8> {
             version: hello.version,
             device_name: hello.device_name.clone(),
             program: hello.program.clone(),
+            clock_ms: hello.clock_ms,
         }),
         Message::Folders(folders) => {
             Body::Folders(wire::Folders { folders: folders.iter().map(folder_to_wire).collect() })
@@ -100,6 +101,7 @@ pub fn decode(frame: &[u8]) -> Result<Message, DecodeError> {
                 version: hello.version,
                 device_name: plain(hello.device_name),
                 program: plain(hello.program),
+                clock_ms: hello.clock_ms,
             })
         }
         Body::Folders(folders) => {
@@ -281,6 +283,7 @@ fn record_to_wire(record: &FileRecord) -> wire::Record {
             path: from.path.to_string(),
             version: version_to_wire(&from.version),
         }),
+        policy_spent: record.policy_spent,
     }
 }
 
@@ -304,6 +307,7 @@ fn record_from_wire(record: wire::Record) -> Result<FileRecord, DecodeError> {
         device: DeviceId::from_bytes(hash(&record.device, "a device ID")?),
         changed_ms: record.changed_ms,
         moved_from,
+        policy_spent: record.policy_spent,
     })
 }
 

@@ -27,6 +27,8 @@ pub struct Hello {
     pub device_name: String,
     /// The program's name and version, for people.
     pub program: String,
+    /// What its clock says, in milliseconds since 1970; 0 where it does not say.
+    pub clock_ms: u64,
 }
 
 /// How far the sender has heard the receiver's index.

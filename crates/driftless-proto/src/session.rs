@@ -90,6 +90,7 @@ mod tests {
             version,
             device_name: "a".into(),
             program: "p".into(),
+            clock_ms: 0,
         }))
         .1
     }

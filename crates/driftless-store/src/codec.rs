@@ -46,6 +46,7 @@ const HAS_PREVIOUS: u8 = 4;
 const SAME_PREVIOUS: u8 = 8;
 const HAS_MOVED_FROM: u8 = 16;
 const HAS_MOVED_TO: u8 = 32;
+const IS_POLICY_SPENT: u8 = 64;
 
 const SAME_SIZE: u8 = 1;
 const SAME_MTIME: u8 = 2;
@@ -151,6 +152,7 @@ fn encode_record(writer: &mut Writer<'_>, record: &FileRecord, names: &Names) {
     let mut tag = kind;
     tag |= if moved_to.is_some() { HAS_MOVED_TO } else { 0 };
     tag |= if record.moved_from.is_some() { HAS_MOVED_FROM } else { 0 };
+    tag |= if record.policy_spent { IS_POLICY_SPENT } else { 0 };
     tag |= match record.previous {
         Some(_) if is_same => SAME_PREVIOUS,
         Some(_) => HAS_PREVIOUS,
@@ -211,7 +213,8 @@ fn decode_record(reader: &mut Reader<'_>, names: &Names) -> Result<FileRecord, I
         let path = decode_path(reader)?;
         moved_from = Some(MovedFrom { path, version: decode_version(reader)? });
     }
-    Ok(FileRecord { version, content, previous, device, changed_ms, moved_from })
+    let policy_spent = tag & IS_POLICY_SPENT != 0;
+    Ok(FileRecord { version, content, previous, device, changed_ms, moved_from, policy_spent })
 }
 
 fn decode_content(reader: &mut Reader<'_>, tag: u8) -> Result<Content, IndexError> {
@@ -359,6 +362,7 @@ mod tests {
                 path: RelPath::parse("a/b").unwrap(),
                 version: VersionVector::new(),
             }),
+            policy_spent: false,
         };
         let head = Head { record: record.clone(), holders: HolderSet::from_bits(3) };
         let stat = Stat { size_bytes: 4096, mtime_ns: -1, ctime_ns: -2, inode: 9, mode: 0o40755 };

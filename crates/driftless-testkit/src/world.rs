@@ -10,6 +10,7 @@
 //! - `device`: an engine's life, its inbox, and where its effects go; `index`:
 //!   what it may run on, and how that is lost.
 //! - `scan`, `chore`, `network`: carrying effects out; `rot`: disks that lie.
+//! - `policy`: what settles conflicts without people.
 //! - `person`: what people do; `story`: that, and what befalls devices, as a
 //!   list; `chaos`: such a list at random; `shrink`: what of it is to blame;
 //!   `script`: by name.
@@ -26,6 +27,7 @@ mod ledger;
 mod network;
 mod oracle;
 mod person;
+mod policy;
 mod random;
 mod rot;
 mod scan;

@@ -44,8 +44,9 @@ fn engine() -> Engine<MemIndex> {
 fn record(version: Vec<(Author, u64)>, mode: u16) -> FileRecord {
     let version = VersionVector::from_counters(version).unwrap();
     let content = Content::Directory { mode };
-    let (previous, moved_from) = (None, None);
-    FileRecord { version, content, previous, device: EVE, changed_ms: 0, moved_from }
+    let device = EVE;
+    let (previous, changed_ms, moved_from, policy_spent) = (None, 0, None, false);
+    FileRecord { version, content, previous, device, changed_ms, moved_from, policy_spent }
 }
 
 /// An update of these many directories, whose names begin with `prefix`.

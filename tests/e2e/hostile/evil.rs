@@ -137,7 +137,8 @@ impl Link {
     /// Says hello, shares the folder, and listens from then on.
     pub(crate) fn greet(&mut self) {
         let program = "evil".to_owned();
-        let hello = Hello { version: PROTOCOL_VERSION, device_name: "eve".into(), program };
+        let (version, clock_ms) = (PROTOCOL_VERSION, u64::MAX);
+        let hello = Hello { version, device_name: "eve".into(), program, clock_ms };
         self.say(&Message::Hello(hello));
         self.listen();
         until(SOON, "the folder is shared with the evil device", || {

@@ -125,6 +125,7 @@ fn n3_devices_that_reconnect_all_the_time_or_never_read_hold_up_nobody() {
         version: driftless_proto::message::PROTOCOL_VERSION,
         device_name: "eve".into(),
         program: "evil".into(),
+        clock_ms: 1,
     }));
     deaf.share(1);
     let notes = scene.ada.path("notes");

@@ -136,8 +136,9 @@ pub(crate) fn path(text: &str) -> RelPath {
 /// What Eve says to have written: the first edit of whatever it is.
 pub(crate) fn record(eve: DeviceId, content: Content) -> FileRecord {
     let version = VersionVector::from_counters(vec![(Author(0xe7e), 1)]).unwrap();
-    let (previous, moved_from) = (None, None);
-    FileRecord { version, content, previous, device: eve, changed_ms: 0, moved_from }
+    let device = eve;
+    let (previous, changed_ms, moved_from, policy_spent) = (None, 0, None, false);
+    FileRecord { version, content, previous, device, changed_ms, moved_from, policy_spent }
 }
 
 /// A file of one block with these bytes.

@@ -21,7 +21,7 @@ use driftless_core::{
     Block, BlockHash, BlockList, Content, ContentId, DeviceId, Entry, FileRecord, Head, Index,
     Level, RelPath, Slot,
 };
-use driftless_engine::{Choice, Input};
+use driftless_engine::{Choice, Input, Resolve};
 use driftless_fs::{Root, StagedFile};
 use driftless_store::IndexError;
 use tokio::time::{Instant, sleep, timeout};
@@ -64,7 +64,8 @@ pub(super) async fn resolve(hub: &Arc<Hub>, request: &ConflictResolve) -> Outcom
         return Err(refused(message).with_hint("decide once it is here"));
     }
     let keeps_both = choice == Choice::Both;
-    let (at, input) = (path.clone(), Input::Resolve { path: path.clone(), choice });
+    let resolve = Resolve { path: path.clone(), choice, seen: None, by_policy: false };
+    let (at, input) = (path.clone(), Input::Resolve(Box::new(resolve)));
     let known = ask(hub, &folder, move |asked| {
         asked.inputs.push(input);
         if keeps_both { beside(asked, &at) } else { Ok(BTreeSet::new()) }

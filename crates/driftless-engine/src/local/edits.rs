@@ -113,10 +113,11 @@ impl<I: Index> Engine<I> {
                 device,
                 changed_ms,
                 moved_from: None,
+                policy_spent: false,
             };
             return Some(OnDisk { record, stat, local: true });
         }
-        let record = self.writer().edit(entry, content, moved_from);
+        let record = self.writer(entry).edit(entry, content, moved_from);
         if record.is_none() {
             let message = "its history of edits is full; rename it to go on".to_owned();
             self.report(Problem { path: path.to_string(), code: ProblemCode::Io, message });

@@ -150,7 +150,8 @@ impl<I: Index> Engine<I> {
             self.take_over(old, entry, Change::Delete, None)?;
             return Ok(None);
         }
-        let Some(record) = self.writer().edit(entry, Content::Tombstone { moved_to }, None) else {
+        let Some(record) = self.writer(entry).edit(entry, Content::Tombstone { moved_to }, None)
+        else {
             return Ok(None);
         };
         let mut after = entry.clone();

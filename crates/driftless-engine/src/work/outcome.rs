@@ -254,7 +254,8 @@ impl<I: Index> Engine<I> {
             return Ok(false);
         }
         let mode = *mode;
-        let Some(record) = self.writer().edit(&entry, Content::Directory { mode }, None) else {
+        let Some(record) = self.writer(&entry).edit(&entry, Content::Directory { mode }, None)
+        else {
             return Ok(false);
         };
         let mut after = entry.clone();
@@ -308,7 +309,9 @@ impl<I: Index> Engine<I> {
         // An edit of nothing: a file that is there stays a head beside it.
         let nothing = Entry { disk: None, ..before.clone() };
         let content = Content::Directory { mode: REVIVED_MODE };
-        let Some(record) = self.writer().edit(&nothing, content, None) else { return Ok(()) };
+        let Some(record) = self.writer(&nothing).edit(&nothing, content, None) else {
+            return Ok(());
+        };
         let mut after = before.clone();
         after.heads.learn(Head { record, holders: HolderSet::default() });
         self.store(&parent, &before, after)
@@ -330,7 +333,7 @@ impl<I: Index> Engine<I> {
         let idea = OnDisk { record, stat: Stat::default(), local: false };
         let entry = Entry { disk: Some(idea), ..before.clone() };
         let gone = Content::Tombstone { moved_to: None };
-        let Some(record) = self.writer().edit(&entry, gone, None) else { return Ok(()) };
+        let Some(record) = self.writer(&entry).edit(&entry, gone, None) else { return Ok(()) };
         let mut after = before.clone();
         after.write(record);
         self.store(path, before, after)

@@ -34,14 +34,16 @@ fn record() -> impl Strategy<Value = FileRecord> {
         (path(), version()).prop_map(|(path, version)| MovedFrom { path, version }),
     );
     let previous = proptest::option::of(any::<[u8; 32]>().prop_map(ContentId::from_bytes));
-    (version(), content(), previous, any::<[u8; 32]>(), any::<u64>(), moved_from).prop_map(
-        |(version, content, previous, device, changed_ms, moved_from)| FileRecord {
+    let rest = (any::<u64>(), moved_from, any::<bool>());
+    (version(), content(), previous, any::<[u8; 32]>(), rest).prop_map(
+        |(version, content, previous, device, (changed_ms, moved_from, policy_spent))| FileRecord {
             version,
             content,
             previous,
             device: DeviceId::from_bytes(device),
             changed_ms,
             moved_from,
+            policy_spent,
         },
     )
 }
@@ -105,6 +107,7 @@ fn control_messages_read_back() {
             version: 1,
             device_name: "laptop".into(),
             program: "driftless 0.1".into(),
+            clock_ms: 1_780_000_000_000,
         }),
         Message::Folders(vec![state.clone(), FolderState { seen: None, ..state }]),
         Message::Received(Received { folder, epoch: Epoch(9), sequence: Sequence(8) }),

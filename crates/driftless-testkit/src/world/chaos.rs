@@ -2,12 +2,13 @@
 
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use driftless_core::Policy;
 use driftless_engine::Mode;
 
 use super::disk::Ailment;
 use super::random::Random;
 use super::story::{Act, Ambush, Cast, Decision, Deed};
-use super::{Failure, SECOND_US, Story, World, WorldIndex};
+use super::{Failure, SECOND_US, Story, World, WorldIndex, policy};
 use crate::MemIndex;
 
 /// Names that people use; few, so that they meet.
@@ -48,7 +49,8 @@ pub fn run_random(seed: u64, length: usize) -> Result<[u8; 32], Failure> {
 /// As of [`run_random`].
 pub fn run_random_on<I: WorldIndex>(seed: u64, length: usize) -> Result<[u8; 32], Failure> {
     let mut random = Random::salted(seed, 0xd1f7);
-    let cast = Cast::at_random(&mut random);
+    let mut cast = Cast::at_random(&mut random);
+    cast.policies = policy::at_random(seed, cast.modes.len());
     let mut story = Story { seed, length, cast, acts: Vec::new() };
     let result = guarded(seed, || {
         let mut world = World::<I>::of_cast(seed, &story.cast);
@@ -93,7 +95,8 @@ impl Cast {
         }
         let is_line = random.chance(20);
         let brake_at = random.chance(20).then(|| 2 + random.below(3));
-        Self { modes, skews_ms, is_line, brake_at }
+        let policies = vec![Policy::Ask; devices];
+        Self { modes, skews_ms, policies, is_line, brake_at }
     }
 }
 

@@ -3,7 +3,7 @@
 use std::collections::{BTreeSet, VecDeque};
 
 use driftless_core::brake::Brake;
-use driftless_core::{DeviceId, Epoch, FolderId, InstanceId, RelPath};
+use driftless_core::{DeviceId, Epoch, FolderId, InstanceId, Policy, RelPath};
 use driftless_engine::{Config, Effect, Engine, Input, Mode};
 use driftless_proto::Message;
 
@@ -29,6 +29,8 @@ pub(crate) struct Device<I: WorldIndex> {
     /// The last sequence of the index that was put back, until a device has said so.
     pub(crate) rolled_back_to: Option<u64>,
     pub(crate) config: Config,
+    /// What settles its conflicts.
+    pub(crate) policy: Policy,
     pub(crate) disk: Disk,
     pub(crate) life: u32,
     pub(crate) skew_ms: i64,
@@ -69,6 +71,7 @@ impl<I: WorldIndex> Device<I> {
             backup: None,
             rolled_back_to: None,
             config: Config { folder, device: id, mode, brake: Some(Brake::default()) },
+            policy: Policy::Ask,
             disk: Disk::default(),
             life: 0,
             skew_ms: 0,
@@ -123,7 +126,7 @@ pub(crate) fn number_of(id: &DeviceId) -> usize {
 }
 
 impl<I: WorldIndex> World<I> {
-    fn now_ms(&self, device: usize) -> u64 {
+    pub(crate) fn now_ms(&self, device: usize) -> u64 {
         let elapsed = (self.now_us / 1000) as i64;
         (START_MS + elapsed + self.devices[device].skew_ms) as u64
     }
@@ -213,6 +216,7 @@ impl<I: WorldIndex> World<I> {
             self.trace.tell(self.now_us, || format!("{device} -> {effect:?}"));
             self.carry_out(device, effect);
         }
+        self.follow_policy(device);
         self.plan_tick(device);
     }
 

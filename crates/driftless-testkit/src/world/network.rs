@@ -110,6 +110,7 @@ impl<I: WorldIndex> World<I> {
                 version: PROTOCOL_VERSION,
                 device_name: format!("device {from}"),
                 program: "simulator".into(),
+                clock_ms: self.now_ms(from),
             };
             self.send(from, to, &Message::Hello(hello), Vec::new());
             self.introduce(from, to);
@@ -262,7 +263,11 @@ impl<I: WorldIndex> World<I> {
             Err(error) => return self.fail(format!("device {device} cannot read: {error}")),
         };
         match message {
-            Message::Hello(_) => {}
+            Message::Hello(hello) => {
+                let ahead_ms = hello.clock_ms.cast_signed() - self.now_ms(device).cast_signed();
+                // It is taken in with what follows.
+                self.devices[device].inbox.push(Input::Clock { device: other, ahead_ms });
+            }
             Message::Folders(states) => {
                 let Some(state) = states.into_iter().next() else { return };
                 let spare = Epoch(self.random.number());

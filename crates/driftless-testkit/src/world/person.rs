@@ -5,7 +5,7 @@
 //! allow it.
 
 use driftless_core::{Content, ContentId, Level, RelPath};
-use driftless_engine::{Choice, Engine, Input, Reopen, Side, Status};
+use driftless_engine::{Choice, Engine, Input, Reopen, Resolve, Side, Status};
 
 use super::device::id_of;
 use super::disk::{Blob, Node, Shelf};
@@ -133,11 +133,18 @@ impl<I: WorldIndex> World<I> {
         // It may be kept under another name, or be a deletion.
         self.ledger.is_unsure = true;
         self.ledger.touch(device, &path(name));
-        self.tell(device, Input::Resolve { path: path(name), choice });
+        let resolve = Resolve { path: path(name), choice, seen: None, by_policy: false };
+        self.tell(device, Input::Resolve(Box::new(resolve)));
     }
 
     /// Decides a conflict by a new content.
     pub fn resolve_with(&mut self, device: usize, name: &str, text: &str) {
+        let choice = self.choice_of(device, text);
+        self.resolve(device, name, choice);
+    }
+
+    /// The choice of a new content, which is put into the store of heads.
+    pub(crate) fn choice_of(&mut self, device: usize, text: &str) -> Choice {
         let blob = Blob::new(text.as_bytes());
         self.ledger.written.insert(blob.content, text.to_owned());
         let choice = Choice::With {
@@ -151,7 +158,7 @@ impl<I: WorldIndex> World<I> {
         let disk = &mut self.devices[device].disk;
         disk.shelve(Shelf::Heads, blob.content, Some(blob));
         disk.sync();
-        self.resolve(device, name, choice);
+        choice
     }
 
     /// Takes back how a conflict was decided, which came to `settled`; it was

@@ -90,6 +90,7 @@ impl Shrink {
             let mut smaller = story.clone();
             smaller.cast.modes.remove(device);
             smaller.cast.skews_ms.remove(device);
+            smaller.cast.policies.remove(device);
             let acts = smaller.acts.iter().filter_map(|act| without(act, device));
             smaller.acts = acts.collect();
             if self.fails::<I>(&smaller) {
@@ -103,6 +104,7 @@ impl Shrink {
         let mut plain = story.clone();
         plain.cast.skews_ms.fill(0);
         plain.cast.is_line = false;
+        plain.cast.policies.fill(driftless_core::Policy::Ask);
         plain.cast.modes.fill(driftless_engine::Mode::SendReceive);
         if plain.cast != story.cast && self.fails::<I>(&plain) {
             *story = plain;

@@ -3,8 +3,8 @@
 
 use std::fmt;
 
-use driftless_core::Step;
 use driftless_core::brake::Brake;
+use driftless_core::{Policy, Step};
 use driftless_engine::{Choice, Mode};
 
 use super::device::id_of;
@@ -31,6 +31,7 @@ pub(crate) struct Cast {
     pub(crate) modes: Vec<Mode>,
     /// In milliseconds.
     pub(crate) skews_ms: Vec<i64>,
+    pub(crate) policies: Vec<Policy>,
     /// Only neighbours meet.
     pub(crate) is_line: bool,
     /// How many deletions and rewrites wait for a yes, on every device.
@@ -149,6 +150,9 @@ impl fmt::Display for Story {
                 let skew_s = self.cast.skews_ms[device] / 1000;
                 writeln!(f, "  {device} is {mode:?}, its clock off by {skew_s} s")?;
             }
+            if self.cast.policies[device] != Policy::Ask {
+                writeln!(f, "  {device} follows {:?}", self.cast.policies[device])?;
+            }
         }
         self.acts.iter().try_for_each(|act| writeln!(f, "  {act}"))
     }
@@ -174,6 +178,9 @@ impl<I: WorldIndex> World<I> {
         let mut world = Self::create(seed, &cast.modes);
         for (device, by_ms) in cast.skews_ms.iter().enumerate().filter(|(_, by_ms)| **by_ms != 0) {
             world.shift_clock(device, *by_ms);
+        }
+        for (device, policy) in cast.policies.iter().enumerate() {
+            world.devices[device].policy = policy.clone();
         }
         let devices = cast.modes.len();
         for (a, b) in (0..devices).flat_map(|b| (0..b).map(move |a| (a, b))) {

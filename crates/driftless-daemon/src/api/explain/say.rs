@@ -361,6 +361,7 @@ mod tests {
             device: DeviceId::from_bytes([1; 32]),
             changed_ms: 0,
             moved_from: None,
+            policy_spent: false,
         };
         let disk = OnDisk { record: record.clone(), stat: Stat::default(), local: false };
         let head = Head { record, holders: HolderSet::from_bits(holders) };

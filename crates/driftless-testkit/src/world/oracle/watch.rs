@@ -30,7 +30,7 @@ impl<I: WorldIndex> World<I> {
                 input,
                 Input::IndexUpdate(..)
                     | Input::Connected { .. }
-                    | Input::Resolve { .. }
+                    | Input::Resolve(_)
                     | Input::Override
                     | Input::Revert(_)
             )
