@@ -82,7 +82,7 @@ fn record(number: u64, content: Content) -> FileRecord {
         device: DeviceId::from_bytes([number as u8; 32]),
         changed_ms: 1_795_267_445_999,
         moved_from: None,
-        policy_spent: false,
+        policy_rounds: 0,
     }
 }
 

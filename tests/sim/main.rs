@@ -7,6 +7,7 @@
 mod concurrent;
 mod faults;
 mod folders;
+mod policies;
 mod sqlite;
 mod sweep;
 mod troubles;

@@ -7,6 +7,7 @@
 use crate::block::Level;
 use crate::entry::{Entry, Stat};
 use crate::id::{Author, ContentId, DeviceId, Sequence};
+use crate::policy::MAX_ROUNDS;
 use crate::record::{Content, FileRecord, MODE_MASK, MovedFrom};
 use crate::sabotage::{Sabotage, is};
 use crate::version::{MAX_AUTHORS, VersionVector};
@@ -141,7 +142,7 @@ impl Reopening {
 
 /// `record`, which no policy is to act on: a person took back how it was decided.
 fn spent(record: FileRecord) -> FileRecord {
-    FileRecord { policy_spent: true, ..record }
+    FileRecord { policy_rounds: MAX_ROUNDS, ..record }
 }
 
 /// Who writes, and when their clock says so.
@@ -291,7 +292,7 @@ impl Writer {
             device: self.device,
             changed_ms: self.now_ms,
             moved_from,
-            policy_spent: false,
+            policy_rounds: 0,
         })
     }
 }

@@ -307,7 +307,7 @@ mod tests {
             device: DeviceId::from_bytes([0; 32]),
             changed_ms: 0,
             moved_from: None,
-            policy_spent: false,
+            policy_rounds: 0,
         })
     }
 
@@ -335,7 +335,7 @@ mod tests {
             device: DeviceId::from_bytes([0; 32]),
             changed_ms: 0,
             moved_from: None,
-            policy_spent: false,
+            policy_rounds: 0,
         };
         let mut heads = Heads::new();
         let file = of(1, Content::Directory { mode: 0o755 });

@@ -5,12 +5,13 @@
 //! is the caller's.
 //!
 //! Each device follows policies of its own, and several may act at once, so
-//! that what they make can contradict each other. A policy therefore acts only
-//! where at most one side is something that a policy has had its say about
-//! ([`FileRecord::policy_spent`]). Whatever it writes supersedes a version that
-//! none had touched, and is spent itself; so a device acts at most once for
-//! each version that a person made, and it ends. Two policies that disagree
-//! leave two spent sides, which a person decides about.
+//! that what they make can contradict each other, or each be a part of the
+//! whole. What a policy writes therefore carries how many rounds of policies it
+//! took ([`FileRecord::policy_rounds`]), one more than what it supersedes, and a
+//! side that took [`MAX_ROUNDS`] is spent. A policy acts where at most one side
+//! is: it supersedes one that is not, and a device supersedes a version only
+//! once, so there are finitely many of each round, and it ends. Two policies
+//! that contradict each other leave two spent sides, and a person decides.
 
 use std::collections::BTreeMap;
 
@@ -22,6 +23,9 @@ use crate::sabotage::{Sabotage, is};
 
 /// How far ahead of this device's clock a time may lie and still be believed, in milliseconds.
 pub const MAX_AHEAD_MS: u64 = 60_000;
+
+/// After how many rounds of policies nothing but a person settles a conflict.
+pub const MAX_ROUNDS: u8 = 3;
 
 /// Times that lie closer together do not tell which came first, in milliseconds: clocks are compared only so well.
 pub const TOO_CLOSE_MS: u64 = 2_000;
@@ -121,7 +125,7 @@ impl<'a> Side<'a> {
     }
 
     fn is_spent(&self) -> bool {
-        self.heads.iter().all(|head| head.record.policy_spent)
+        self.heads.iter().all(|head| head.record.policy_rounds >= MAX_ROUNDS)
     }
 
     fn content(&self) -> &'a Content {
@@ -140,6 +144,12 @@ fn sides(heads: &Heads) -> Vec<Side<'_>> {
         }
     }
     sides
+}
+
+/// The rounds of what a policy makes of `heads`.
+pub fn next_round(heads: &Heads) -> u8 {
+    let rounds = heads.iter().map(|head| head.record.policy_rounds).max().unwrap_or_default();
+    rounds.saturating_add(1).min(MAX_ROUNDS)
 }
 
 /// What `policy` does about the conflict among `heads`, on the device `own`
@@ -244,13 +254,13 @@ mod tests {
             device,
             changed_ms,
             moved_from: None,
-            policy_spent: false,
+            policy_rounds: 0,
         };
         Head { record, holders: HolderSet::only(Slot::ME) }
     }
 
     fn spent(mut head: Head) -> Head {
-        head.record.policy_spent = true;
+        head.record.policy_rounds = MAX_ROUNDS;
         head
     }
 

@@ -142,9 +142,9 @@ pub struct FileRecord {
     pub changed_ms: u64,
     /// Set on the new path of a rename.
     pub moved_from: Option<MovedFrom>,
-    /// A policy wrote it, or what one did was taken back: policies have had
-    /// their say about what it holds ([`crate::policy`]).
-    pub policy_spent: bool,
+    /// How many policies have had their say one after the other about what it
+    /// holds, up to [`crate::policy::MAX_ROUNDS`]; 0 for what a person made.
+    pub policy_rounds: u8,
 }
 
 impl FileRecord {
@@ -171,6 +171,6 @@ impl FileRecord {
             .then_with(|| self.previous.cmp(&other.previous))
             .then_with(|| self.moved_from.cmp(&other.moved_from))
             .then_with(|| self.changed_ms.cmp(&other.changed_ms))
-            .then_with(|| self.policy_spent.cmp(&other.policy_spent))
+            .then_with(|| self.policy_rounds.cmp(&other.policy_rounds))
     }
 }

@@ -2,6 +2,7 @@
 
 use driftless_core::index::Flag;
 use driftless_core::plan::{Precondition, Reason};
+use driftless_core::policy::next_round;
 use driftless_core::sabotage::{Sabotage, is};
 use driftless_core::{
     Content, DeviceId, Displaced, Entry, FileRecord, Head, HolderSet, Index, OnDisk, Problem,
@@ -97,7 +98,8 @@ impl<I: Index> Engine<I> {
         (content, by_policy): (Content, bool),
     ) -> Result<(), I::Error> {
         let Some(record) = self.writer(entry).choose(entry, content) else { return Ok(()) };
-        let record = FileRecord { policy_spent: by_policy, ..record };
+        let policy_rounds = if by_policy { next_round(&entry.heads) } else { 0 };
+        let record = FileRecord { policy_rounds, ..record };
         let mut after = entry.clone();
         after.heads.learn(Head { record, holders: HolderSet::default() });
         self.store(path, entry, after)

@@ -8,6 +8,7 @@ mod unfold;
 use driftless_core::block::MAX_BLOCK_BYTES;
 use driftless_core::heads::MAX_HEADS;
 use driftless_core::path::ParsePathError;
+use driftless_core::policy::MAX_ROUNDS;
 use driftless_core::record::{MAX_FILE_BYTES, MAX_TARGET_BYTES, MODE_MASK};
 use driftless_core::sabotage::{Sabotage, is};
 use driftless_core::version::VersionError;
@@ -283,7 +284,7 @@ fn record_to_wire(record: &FileRecord) -> wire::Record {
             path: from.path.to_string(),
             version: version_to_wire(&from.version),
         }),
-        policy_spent: record.policy_spent,
+        policy_rounds: u32::from(record.policy_rounds),
     }
 }
 
@@ -307,7 +308,8 @@ fn record_from_wire(record: wire::Record) -> Result<FileRecord, DecodeError> {
         device: DeviceId::from_bytes(hash(&record.device, "a device ID")?),
         changed_ms: record.changed_ms,
         moved_from,
-        policy_spent: record.policy_spent,
+        // What a later version may count beyond it means no more.
+        policy_rounds: u8::try_from(record.policy_rounds).unwrap_or(u8::MAX).min(MAX_ROUNDS),
     })
 }
 

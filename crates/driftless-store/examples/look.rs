@@ -122,7 +122,7 @@ fn entry(content: Content, number: u64) -> Entry {
         device: DeviceId::from_bytes([1; 32]),
         changed_ms: 1_790_000_000_000 + number,
         moved_from: None,
-        policy_spent: false,
+        policy_rounds: 0,
     };
     let stat = Stat { size_bytes, inode: 10_000_000 + number, mode: 0o100_644, ..Stat::default() };
     let head = Head { record: record.clone(), holders: HolderSet::from_bits(3) };

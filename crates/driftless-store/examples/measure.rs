@@ -149,7 +149,7 @@ fn file(number: u64) -> Result<(RelPath, Entry), Box<dyn Error>> {
         device: DeviceId::from_bytes([1 + (number % 2) as u8; 32]),
         changed_ms: 1_790_000_000_000 + number,
         moved_from: None,
-        policy_spent: false,
+        policy_rounds: 0,
     };
     let ctime_ns = mtime_ns + 1_234_567;
     let stat = Stat { size_bytes, mtime_ns, ctime_ns, inode: 10_000_000 + number, mode: 0o100_644 };

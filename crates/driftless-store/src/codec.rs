@@ -11,7 +11,7 @@
 //! head    = holders, record
 //! tree    = number of the head that it holds (0: a record follows), stat
 //! landing = record
-//! record  = kind and flags u8, version, content, [previous], device, changed_ms, [moved from]
+//! record  = kind and flags u8, version, content, [previous], device, changed_ms, [rounds u8], [moved from]
 //! version = count, (author u64, counter)*
 //! ```
 
@@ -46,7 +46,7 @@ const HAS_PREVIOUS: u8 = 4;
 const SAME_PREVIOUS: u8 = 8;
 const HAS_MOVED_FROM: u8 = 16;
 const HAS_MOVED_TO: u8 = 32;
-const IS_POLICY_SPENT: u8 = 64;
+const HAS_POLICY_ROUNDS: u8 = 64;
 
 const SAME_SIZE: u8 = 1;
 const SAME_MTIME: u8 = 2;
@@ -152,7 +152,7 @@ fn encode_record(writer: &mut Writer<'_>, record: &FileRecord, names: &Names) {
     let mut tag = kind;
     tag |= if moved_to.is_some() { HAS_MOVED_TO } else { 0 };
     tag |= if record.moved_from.is_some() { HAS_MOVED_FROM } else { 0 };
-    tag |= if record.policy_spent { IS_POLICY_SPENT } else { 0 };
+    tag |= if record.policy_rounds > 0 { HAS_POLICY_ROUNDS } else { 0 };
     tag |= match record.previous {
         Some(_) if is_same => SAME_PREVIOUS,
         Some(_) => HAS_PREVIOUS,
@@ -184,6 +184,9 @@ fn encode_record(writer: &mut Writer<'_>, record: &FileRecord, names: &Names) {
         }
     }
     writer.number(record.changed_ms);
+    if record.policy_rounds > 0 {
+        writer.byte(record.policy_rounds);
+    }
     if let Some(from) = &record.moved_from {
         writer.text(from.path.as_str());
         encode_version(writer, &from.version);
@@ -208,13 +211,13 @@ fn decode_record(reader: &mut Reader<'_>, names: &Names) -> Result<FileRecord, I
             .ok_or_else(|| IndexError::corrupt("an entry names no known device"))?,
     };
     let changed_ms = reader.number()?;
+    let policy_rounds = if tag & HAS_POLICY_ROUNDS != 0 { reader.byte()? } else { 0 };
     let mut moved_from = None;
     if tag & HAS_MOVED_FROM != 0 {
         let path = decode_path(reader)?;
         moved_from = Some(MovedFrom { path, version: decode_version(reader)? });
     }
-    let policy_spent = tag & IS_POLICY_SPENT != 0;
-    Ok(FileRecord { version, content, previous, device, changed_ms, moved_from, policy_spent })
+    Ok(FileRecord { version, content, previous, device, changed_ms, moved_from, policy_rounds })
 }
 
 fn decode_content(reader: &mut Reader<'_>, tag: u8) -> Result<Content, IndexError> {
@@ -362,7 +365,7 @@ mod tests {
                 path: RelPath::parse("a/b").unwrap(),
                 version: VersionVector::new(),
             }),
-            policy_spent: false,
+            policy_rounds: 0,
         };
         let head = Head { record: record.clone(), holders: HolderSet::from_bits(3) };
         let stat = Stat { size_bytes: 4096, mtime_ns: -1, ctime_ns: -2, inode: 9, mode: 0o40755 };

@@ -45,8 +45,8 @@ fn record(version: Vec<(Author, u64)>, mode: u16) -> FileRecord {
     let version = VersionVector::from_counters(version).unwrap();
     let content = Content::Directory { mode };
     let device = EVE;
-    let (previous, changed_ms, moved_from, policy_spent) = (None, 0, None, false);
-    FileRecord { version, content, previous, device, changed_ms, moved_from, policy_spent }
+    let (previous, changed_ms, moved_from, policy_rounds) = (None, 0, None, 0);
+    FileRecord { version, content, previous, device, changed_ms, moved_from, policy_rounds }
 }
 
 /// An update of these many directories, whose names begin with `prefix`.

@@ -137,8 +137,8 @@ pub(crate) fn path(text: &str) -> RelPath {
 pub(crate) fn record(eve: DeviceId, content: Content) -> FileRecord {
     let version = VersionVector::from_counters(vec![(Author(0xe7e), 1)]).unwrap();
     let device = eve;
-    let (previous, changed_ms, moved_from, policy_spent) = (None, 0, None, false);
-    FileRecord { version, content, previous, device, changed_ms, moved_from, policy_spent }
+    let (previous, changed_ms, moved_from, policy_rounds) = (None, 0, None, 0);
+    FileRecord { version, content, previous, device, changed_ms, moved_from, policy_rounds }
 }
 
 /// A file of one block with these bytes.

@@ -113,7 +113,7 @@ impl<I: Index> Engine<I> {
                 device,
                 changed_ms,
                 moved_from: None,
-                policy_spent: false,
+                policy_rounds: 0,
             };
             return Some(OnDisk { record, stat, local: true });
         }

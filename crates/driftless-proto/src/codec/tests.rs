@@ -34,16 +34,18 @@ fn record() -> impl Strategy<Value = FileRecord> {
         (path(), version()).prop_map(|(path, version)| MovedFrom { path, version }),
     );
     let previous = proptest::option::of(any::<[u8; 32]>().prop_map(ContentId::from_bytes));
-    let rest = (any::<u64>(), moved_from, any::<bool>());
+    let rest = (any::<u64>(), moved_from, 0..=MAX_ROUNDS);
     (version(), content(), previous, any::<[u8; 32]>(), rest).prop_map(
-        |(version, content, previous, device, (changed_ms, moved_from, policy_spent))| FileRecord {
-            version,
-            content,
-            previous,
-            device: DeviceId::from_bytes(device),
-            changed_ms,
-            moved_from,
-            policy_spent,
+        |(version, content, previous, device, (changed_ms, moved_from, policy_rounds))| {
+            FileRecord {
+                version,
+                content,
+                previous,
+                device: DeviceId::from_bytes(device),
+                changed_ms,
+                moved_from,
+                policy_rounds,
+            }
         },
     )
 }

@@ -1,5 +1,6 @@
 //! Arbitrary entries and operations, small in range so that they collide.
 
+use driftless_core::policy::MAX_ROUNDS;
 use driftless_core::{
     Author, Block, BlockHash, BlockList, Content, ContentId, DeviceId, Entry, FileRecord, Head,
     Heads, HolderSet, Level, MovedFrom, OnDisk, RelPath, Sequence, Stat, VersionVector,
@@ -97,15 +98,15 @@ pub fn record() -> impl Strategy<Value = FileRecord> {
     ]);
     let changed_ms = prop_oneof![Just(0), any::<u64>(), Just(1_790_000_000_000)];
     let moved_from = option::weighted(0.2, (any_path(), version()));
-    (version(), content(), previous, 0..4_u8, changed_ms, moved_from, any::<bool>()).prop_map(
-        |(version, content, previous, number, changed_ms, moved_from, policy_spent)| FileRecord {
+    (version(), content(), previous, 0..4_u8, changed_ms, moved_from, 0..=MAX_ROUNDS).prop_map(
+        |(version, content, previous, number, changed_ms, moved_from, policy_rounds)| FileRecord {
             version,
             content,
             previous,
             device: device(number),
             changed_ms,
             moved_from: moved_from.map(|(path, version)| MovedFrom { path, version }),
-            policy_spent,
+            policy_rounds,
         },
     )
 }

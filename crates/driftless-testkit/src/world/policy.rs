@@ -2,7 +2,7 @@
 //! on what is known by then.
 
 use driftless_core::index::Flag;
-use driftless_core::policy::Verdict;
+use driftless_core::policy::{MAX_ROUNDS, Verdict};
 use driftless_core::{FileRecord, Policy, RelPath};
 use driftless_engine::{Choice, Engine, Input, Resolve};
 
@@ -56,11 +56,22 @@ impl<I: WorldIndex> World<I> {
                 Verdict::Ask(_) | Verdict::NoConflict => None,
             };
             let Some(choice) = choice else { continue };
+            self.check_policy_ends(device, &path);
             self.note(format_args!("{device}'s policy resolves {path} by {choice:?}"));
             self.ledger.is_unsure = true;
             self.ledger.touch(device, &path);
             let resolve = Resolve { path, choice, seen: Some(seen), by_policy: true };
             self.tell(device, Input::Resolve(Box::new(resolve)));
+        }
+    }
+
+    /// Whatever a policy decides about takes a version away that took fewer rounds,
+    /// of which there are only so many: so policies that contradict each other end.
+    fn check_policy_ends(&mut self, device: usize, path: &RelPath) {
+        let entry = self.devices[device].index().get(path).ok().flatten().unwrap_or_default();
+        let mut live = entry.heads.iter().filter(|head| !head.record.content.is_tombstone());
+        if live.all(|head| head.record.policy_rounds >= MAX_ROUNDS) {
+            self.fail(format!("policies go on about {path} on device {device} for ever"));
         }
     }
 

@@ -361,7 +361,7 @@ mod tests {
             device: DeviceId::from_bytes([1; 32]),
             changed_ms: 0,
             moved_from: None,
-            policy_spent: false,
+            policy_rounds: 0,
         };
         let disk = OnDisk { record: record.clone(), stat: Stat::default(), local: false };
         let head = Head { record, holders: HolderSet::from_bits(holders) };
