@@ -92,6 +92,27 @@ impl<'a> Merge<'a> {
         }
     }
 
+    /// Compares two texts of which nobody knows what they were made from: every
+    /// stretch that differs is a conflict, with nothing of a base.
+    pub fn without_base(ours: &'a [u8], theirs: &'a [u8]) -> Self {
+        let (ours, theirs) = (Lines::of(ours), Lines::of(theirs));
+        let mut regions = Vec::new();
+        let mut push = |kind, a: Range<usize>, b: Range<usize>| {
+            if !(a.is_empty() && b.is_empty()) {
+                let (ours, theirs) = (ours.slice(&a), theirs.slice(&b));
+                regions.push(Region { kind, base: b"", ours, theirs });
+            }
+        };
+        let (mut a, mut b) = (0, 0);
+        for Change { base, side } in changes(Algorithm::Myers, &ours, &theirs) {
+            push(Kind::Unchanged, a..base.start, b..side.start);
+            (a, b) = (base.end, side.end);
+            push(Kind::Conflict, base, side);
+        }
+        push(Kind::Unchanged, a..ours.lines.len(), b..theirs.lines.len());
+        Self { regions }
+    }
+
     fn all_conflict(base: &'a [u8], ours: &'a [u8], theirs: &'a [u8]) -> Self {
         Self { regions: vec![Region { kind: Kind::Conflict, base, ours, theirs }] }
     }

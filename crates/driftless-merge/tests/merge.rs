@@ -104,6 +104,21 @@ proptest! {
     }
 
     #[test]
+    fn without_a_base_all_that_differs_is_a_conflict(ours in text(), theirs in text()) {
+        let merge = Merge::without_base(&ours, &theirs);
+        let whole = |part: fn(&Region<'_>) -> Vec<u8>| -> Vec<u8> {
+            merge.regions().iter().flat_map(part).collect()
+        };
+        prop_assert_eq!(whole(|region| region.ours.to_vec()), &*ours);
+        prop_assert_eq!(whole(|region| region.theirs.to_vec()), &*theirs);
+        for region in merge.regions() {
+            let kind = if region.ours == region.theirs { Kind::Unchanged } else { Kind::Conflict };
+            prop_assert_eq!((region.kind, region.base), (kind, &b""[..]));
+        }
+        prop_assert_eq!(merge.text().is_some(), ours == theirs);
+    }
+
+    #[test]
     fn a_side_that_changed_nothing_gives_way(base in text(), other in text()) {
         prop_assert_eq!(Merge::new(&base, &base, &other).text(), Some(other.clone()));
         prop_assert_eq!(Merge::new(&base, &other, &base).text(), Some(other.clone()));
