@@ -6,7 +6,8 @@
 //! not decide what to do about a database that is damaged or someone else's:
 //! the caller stops, or has it set aside with [`quarantine`] and begins anew.
 //!
-//! [`ActivityDb`] is apart from all that: what happened, for people to read.
+//! [`ActivityDb`] and [`TextsDb`] are apart from all that: what happened, for
+//! people to read, and what small texts held before.
 //!
 //! One process, one connection, one thread at a time: the database is locked
 //! exclusively for as long as it is open. A commit is on disk when it returns
@@ -26,6 +27,7 @@ mod open;
 mod place;
 mod schema;
 mod state;
+mod texts;
 
 pub use activity::{ActivityDb, Decision, Happened};
 pub use below::{Below, is_only_here, size_bytes};
@@ -33,3 +35,4 @@ pub use error::{IndexError, OpenError};
 pub use index::{Children, MAX_META_KEY_BYTES, MAX_META_VALUE_BYTES, Position, SqliteIndex};
 pub use open::{OpenMode, Opened, Owner};
 pub use place::quarantine;
+pub use texts::{KeptVersion, Known, ReplacedText, Replacement, TEXTS_BYTES, TextsDb};
