@@ -37,6 +37,7 @@ mod scrub;
 mod settings;
 mod stress;
 mod syscalls;
+mod texts;
 mod undo;
 mod undoing;
 mod volume;

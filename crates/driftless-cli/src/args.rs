@@ -481,6 +481,14 @@ pub(crate) enum Conflict {
         #[arg(value_name = "ID")]
         id: String,
     },
+    /// Show what two versions changed in a text, and where a person has to choose.
+    Diff {
+        #[arg(value_name = "ID")]
+        id: String,
+        /// The versions to compare, as `conflict show` names them, instead of the first two.
+        #[arg(long, num_args = 2, value_names = ["VERSION", "VERSION"])]
+        versions: Vec<String>,
+    },
     /// Choose what to keep, on every device.
     #[command(group = clap::ArgGroup::new("choice").required(true))]
     Resolve {
@@ -637,6 +645,8 @@ mod tests {
             "conflict show 1",
             "conflict resolve 1 --keep both",
             "conflict resolve 1 --with f",
+            "conflict diff 1",
+            "conflict diff 1 --versions a b",
             "conflict undo 1",
             "conflict undo 1 2",
             "history list F",

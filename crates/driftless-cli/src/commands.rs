@@ -4,6 +4,7 @@ mod activity;
 mod conflict;
 mod daemon;
 mod device;
+mod diff;
 mod files;
 mod folder;
 mod generate;

@@ -25,6 +25,7 @@ mod search;
 mod settings;
 mod space;
 mod status;
+pub(crate) mod texts;
 mod undo;
 mod wait;
 
@@ -114,14 +115,14 @@ async fn answer(
         Request::ConflictShow(q) => Reply::to(&q, conflicts::show(hub, &q.id).await?),
         Request::ConflictResolve(q) => Reply::to(&q, resolve::resolve(hub, &q).await?),
         Request::ConflictUndo(q) => Reply::to(&q, undo::undo(hub, &q).await?),
+        Request::ConflictTexts(q) => Reply::to(&q, texts::texts(hub, &q).await?),
         Request::HistorySearch(q) => Reply::to(&q, search::search(hub, &q).await?),
         Request::TransferList(q) => Reply::to(&q, activity::transfers(hub, &q)?),
         Request::ActivityList(q) => Reply::to(&q, activity::list(hub, &q).await?),
         Request::HistoryList(q) => Reply::to(&q, history::list(hub, &q).await?),
         Request::HistorySpace(q) => Reply::to(&q, space::space(hub, &q).await?),
         Request::HistoryRestore(q) => Reply::to(&q, restore::restore(hub, &q).await?),
-        Request::ConflictTexts(_)
-        | Request::ConflictForesee(_)
+        Request::ConflictForesee(_)
         | Request::PolicyList(_)
         | Request::PolicySet(_)
         | Request::PolicySimulate(_)

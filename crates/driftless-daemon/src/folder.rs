@@ -11,6 +11,7 @@ mod meter;
 mod open;
 mod scanner;
 pub(crate) mod scrub;
+pub(crate) mod texts;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -24,6 +25,7 @@ use driftless_store::{IndexError, SqliteIndex};
 use tokio::sync::{OwnedSemaphorePermit, mpsc, oneshot, watch};
 
 use self::meter::Meter;
+use self::texts::Texts;
 use crate::clock::now_ms;
 use crate::config::FolderConfig;
 use crate::hub::Hub;
@@ -103,6 +105,8 @@ pub(crate) struct Shared {
     pub(crate) inbox: mpsc::Sender<Message>,
     /// How fast content comes in from devices.
     pub(crate) meter: Meter,
+    /// The small texts that it keeps.
+    pub(crate) texts: Arc<Texts>,
     /// When the folder wants a tick, in milliseconds since 1970; `u64::MAX` never.
     pub(crate) tick_at_ms: AtomicU64,
 }
@@ -124,6 +128,7 @@ impl Folder {
             id: config.id.clone(),
             inbox,
             meter: Meter::default(),
+            texts: Arc::new(Texts::new(hub.home.texts_database(&config.id))),
             tick_at_ms: AtomicU64::new(u64::MAX),
         });
         let (view_sender, view) = watch::channel(View {
@@ -154,6 +159,7 @@ impl Folder {
         {
             tracing::error!(folder = %self.shared.id, "the folder's thread panicked");
         }
+        self.shared.texts.end();
     }
 }
 

@@ -137,7 +137,7 @@ impl Home {
         self.index_dir().join(format!("{name}.db"))
     }
 
-    /// Where small texts of one folder are kept for merging and for local edits.
+    /// Where small texts of one folder are kept, beside its index; losing them loses no file.
     pub fn texts_database(&self, folder: &FolderId) -> PathBuf {
         let name = file_safe(&folder.to_string());
         self.index_dir().join(format!("{name}.texts.db"))

@@ -405,6 +405,7 @@ impl<I: Index> Engine<I> {
             self.clear_problem(path.as_str());
         }
         self.note_need(path, &after);
+        self.tell_holdings(path, before, &after);
         match (before.heads.is_conflict(), after.heads.is_conflict()) {
             (false, true) => self.publish(Event::ConflictOpened(path.clone())),
             (true, false) => {

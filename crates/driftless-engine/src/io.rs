@@ -335,8 +335,37 @@ pub enum Effect {
     },
     /// Throw away what is staged of a content that nobody wants any more.
     Discard(ContentId),
+    /// The tree came to hold a small file that is a version which devices may
+    /// come to agree on: for whoever keeps old contents.
+    Holds(Box<Holding>),
+    /// A change made here took such a version out of the tree.
+    Replaced(Box<Replaced>),
     /// Tell whoever listens.
     Publish(Event),
+}
+
+/// A small file in the tree, and a version that it is.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Holding {
+    /// Where.
+    pub path: RelPath,
+    /// The version.
+    pub record: FileRecord,
+    /// As it was observed.
+    pub stat: Stat,
+}
+
+/// A version of a small file that a change made here replaced.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Replaced {
+    /// Where it was.
+    pub path: RelPath,
+    /// The version.
+    pub record: FileRecord,
+    /// The path is gone; otherwise it holds something else.
+    pub deleted: bool,
+    /// Another device may have it.
+    pub shared: bool,
 }
 
 /// What happened, for people.

@@ -16,17 +16,20 @@
 //! - `remote`: connected devices and their indexes.
 //! - `work`: planning, fetching, applying.
 //! - `choice`: what people decide.
+//! - `keeping`: what is told to whoever keeps old contents.
 
 mod choice;
 mod engine;
 pub mod io;
+mod keeping;
 mod local;
 mod remote;
 mod work;
 
 pub use engine::{Config, Engine, Mode, Status};
 pub use io::{
-    Absence, Action, Choice, Effect, Event, FetchError, Fetched, HashError, Hashed, Input,
-    LocalSource, Reopen, Resolve, Settled, Side, StopReason,
+    Absence, Action, Choice, Effect, Event, FetchError, Fetched, HashError, Hashed, Holding, Input,
+    LocalSource, Reopen, Replaced, Resolve, Settled, Side, StopReason,
 };
+pub use keeping::{SMALL_FILE_BYTES, holdings};
 pub use work::Standing;

@@ -29,6 +29,7 @@ const WALLS: [(&str, &[&str]); 13] = [
             "driftless-engine",
             "driftless-store",
             "driftless-fs",
+            "driftless-merge",
             "driftless-net",
             "driftless-control",
         ],

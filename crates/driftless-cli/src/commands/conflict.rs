@@ -1,8 +1,8 @@
 //! `conflict`: files that were changed on several devices at once, and choosing among the versions.
 
 use driftless_control::api::{
-    Conflict, ConflictHead, ConflictList, ConflictResolve, ConflictShow, ConflictUndo, EntryKind,
-    Resolution, Resolved, Undone,
+    Conflict, ConflictBase, ConflictHead, ConflictList, ConflictResolve, ConflictShow,
+    ConflictUndo, EntryKind, Resolution, Resolved, Undone,
 };
 use std::path::PathBuf;
 
@@ -28,6 +28,7 @@ pub(super) async fn run(session: &Session, command: args::Conflict) -> Result<()
                 format!("settled {}\n{beside}", safe(path))
             })
         }
+        args::Conflict::Diff { id, versions } => super::diff::run(session, id, versions).await,
         args::Conflict::Undo { ids } => {
             let undone = session.call(ConflictUndo { ids }).await?;
             session.output.print(&undone, |Undone { paths }| {
@@ -86,8 +87,13 @@ fn describe(conflict: &Conflict) -> String {
     let rows: Vec<_> = conflict.heads.iter().map(head_row).collect();
     let place = format!("{}: {}", safe(&conflict.folder_label), safe(&conflict.path));
     let id = safe(&conflict.id);
+    let base = conflict.base.as_ref().map_or_else(String::new, |base| {
+        let ConflictBase { size: bytes, mtime_ms, device_name } = base;
+        let when = ago(now_ms(), *mtime_ms);
+        format!("  made from what {} left {when}, {}\n", safe(device_name), size(*bytes))
+    });
     format!(
-        "{place}\n\n{}\nTo settle it: driftless conflict resolve {id} --keep DEVICE or VERSION, --keep both, or --with FILE\n",
+        "{place}\n\n{}{base}\nTo settle it: driftless conflict resolve {id} --keep DEVICE or VERSION, --keep both, or --with FILE\n",
         columns(&rows, "  ")
     )
 }

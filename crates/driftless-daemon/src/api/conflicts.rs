@@ -11,7 +11,7 @@ use driftless_core::{
 use driftless_engine::LocalSource;
 
 use super::failure::{not_found, usage};
-use super::{Outcome, ask, blocking, find_folder, page_size};
+use super::{Outcome, ask, blocking, find_folder, page_size, texts};
 use crate::config::FolderConfig;
 use crate::folder::Phase;
 use crate::hub::Hub;
@@ -102,6 +102,7 @@ pub(super) async fn show(hub: &Arc<Hub>, id: &str) -> Outcome<Conflict> {
     let (folder, path, entry) = find(hub, id).await?;
     let makers = makers(hub, &folder.id, &path, &entry).await?;
     let mut conflict = view(hub, &folder, &path, (&entry, &makers));
+    conflict.base = texts::base(hub, (&folder, &path), &entry).await?;
     let contents: Vec<_> =
         entry.heads.iter().map(|head| head.record.content.file().map(|(id, _)| id)).collect();
     let at = path.clone();

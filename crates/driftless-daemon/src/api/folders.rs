@@ -200,12 +200,13 @@ fn unforgotten(folder: &FolderConfig, error: &ForgetError) -> ApiError {
     refused(message).with_hint(hint)
 }
 
-/// Deletes the index of a folder that is closed, and what SQLite keeps next to it.
+/// Deletes the index and the texts of a folder that is closed, and what SQLite keeps next to them.
 async fn remove_database(hub: &Hub, id: &FolderId) -> Outcome<()> {
-    let database = hub.home.database(id);
+    let databases = [hub.home.database(id), hub.home.texts_database(id)];
     blocking(move || {
         // The log goes last: without its database it is harmless.
-        for suffix in ["", "-wal", "-shm"] {
+        let parts = |database| ["", "-wal", "-shm"].map(|suffix| (database, suffix));
+        for (database, suffix) in databases.iter().flat_map(parts) {
             let mut path = database.clone().into_os_string();
             path.push(suffix);
             match std::fs::remove_file(&path) {

@@ -21,6 +21,7 @@ use super::durability::{self, Durability};
 use super::open::{self, Opened};
 use super::scanner::{Gate, Scanner};
 use super::scrub::{self, Pace};
+use super::texts::{Job as Keep, Keeper};
 use super::{Asked, Message, Phase, Shared, View, members_of};
 use crate::clock::now_ms;
 use crate::config::{FolderConfig, FolderMode};
@@ -83,6 +84,14 @@ struct Open {
     durability: Durability,
     /// The reading again of all files, while it goes on.
     scrub: JoinSet<()>,
+    keeper: Keeper,
+}
+
+impl Open {
+    /// Whether one of its threads still has something to report.
+    fn is_working(&self) -> bool {
+        self.scanner.is_running() || !self.disk.is_finished() || !self.keeper.is_finished()
+    }
 }
 
 impl Actor {
@@ -199,6 +208,7 @@ impl Actor {
             root.clone(),
         );
         let engine = Engine::new(index, config);
+        let keeper = Keeper::start(Arc::clone(&self.shared.texts), root.clone(), inbox.clone())?;
         Ok(Open {
             engine,
             root,
@@ -210,6 +220,7 @@ impl Actor {
             rules_touched: false,
             durability: Durability::default(),
             scrub: JoinSet::new(),
+            keeper,
         })
     }
 
@@ -264,8 +275,9 @@ impl Actor {
         drop(open.watcher.take());
         open.scanner.stop();
         open.disk.stop();
+        open.keeper.stop();
         let mut last = Vec::new();
-        while open.scanner.is_running() || !open.disk.is_finished() {
+        while open.is_working() {
             match messages.as_deref_mut().map(mpsc::Receiver::try_recv) {
                 Some(Ok(Message::Inputs(inputs))) => {
                     last.extend(
@@ -282,6 +294,7 @@ impl Actor {
         }
         open.scanner.join();
         open.disk.join();
+        open.keeper.join();
         // What was applied is in the tree: say so in the index, but start nothing new.
         let _ = open.engine.handle(last, now_ms());
         if let Err(error) = open.engine.into_index().close() {
@@ -401,6 +414,10 @@ impl Actor {
                     tracing::error!(%error, "more fetches than are allowed in flight");
                 }
             }
+            Effect::Holds(holding) => self.shared.texts.push(Keep::Holds(holding)),
+            Effect::Replaced(replaced) => {
+                self.shared.texts.push(Keep::Replaced(replaced, now_ms()));
+            }
             Effect::Publish(event) => self.publish(event),
         }
     }
@@ -412,6 +429,9 @@ impl Actor {
         {
             open.rules_touched = true;
             open.scanner.request(None);
+        }
+        if let Event::ConflictResolved { path, settled: Some(settled) } = &event {
+            self.shared.texts.push(Keep::Settled(path.clone(), settled.clone()));
         }
         self.hub.folder_event(&self.config.id, event);
     }
@@ -541,7 +561,9 @@ impl Actor {
         let history = self.config.history;
         let days = if history.enabled { u64::from(history.days) } else { 0 };
         let (root, max_bytes) = (open.root.clone(), history.max_bytes.unwrap_or(u64::MAX));
+        let texts = Arc::clone(&self.shared.texts);
         drop(self.runtime.spawn_blocking(move || {
+            texts.expire(days * 86_400_000);
             match driftless_fs::history::expire(&root, now_ms(), days * 86_400_000, max_bytes) {
                 Ok(expired) if expired.files > 0 => {
                     tracing::info!(

@@ -55,6 +55,7 @@ impl<I: Index> Engine<I> {
                     return Ok(());
                 };
                 if !disk.local {
+                    self.tell_replaced(path, entry, &disk.record.content);
                     after.write(disk.record.clone());
                 }
                 self.publish_change(path, entry, &disk.record);
@@ -70,6 +71,7 @@ impl<I: Index> Engine<I> {
                     // A file that was only here leaves nothing to keep to oneself.
                     after.disk = (!entry.heads.is_empty()).then_some(disk);
                 } else {
+                    self.tell_replaced(path, entry, &disk.record.content);
                     after.write(disk.record);
                     after.disk = None;
                 }

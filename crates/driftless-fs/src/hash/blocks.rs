@@ -146,6 +146,11 @@ fn zero_block(level: Level) -> Block {
     Block { hash: BlockHash::of(&zeros[..len]), len: len as u32 }
 }
 
+/// Where the blocks of a file that is `bytes` end.
+pub(crate) fn boundaries(bytes: &[u8], level: Level) -> Vec<usize> {
+    cut_all(bytes, level, level.max_bytes() as usize, true)
+}
+
 /// Where the blocks in `bytes` end; what follows the last end needs more bytes
 /// to be decided, unless the file ends here.
 fn cut_all(bytes: &[u8], level: Level, max: usize, is_last: bool) -> Vec<usize> {

@@ -264,7 +264,7 @@ impl<I: WorldIndex> World<I> {
             Effect::Discard(content) => {
                 self.devices[device].disk.shelve(Shelf::Staging, content, None);
             }
-            Effect::Publish(_) => {}
+            Effect::Publish(_) | Effect::Holds(_) | Effect::Replaced(_) => {}
         }
     }
 }
