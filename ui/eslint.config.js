@@ -9,7 +9,8 @@ const wall = (files, layers, message) => ({
     'no-restricted-imports': 'off',
     '@typescript-eslint/no-restricted-imports': [
       'error',
-      { patterns: [{ regex: `(^|/)(${layers.join('|')})(/|$)`, message, caseSensitive: true }] },
+      // Packages may be called like a layer.
+      { patterns: [{ regex: `^\\.(.*/)?(${layers.join('|')})(/|$)`, message, caseSensitive: true }] },
     ],
   },
 });

@@ -19,6 +19,8 @@ const PLACES = [
   ['typical', 'pair'],
   ['typical', 'conflicts'],
   ['typical', 'conflicts/c0'],
+  ['decide', 'conflicts/text'],
+  ['decide', 'conflicts/image'],
   ['typical', 'history'],
   ['problems', 'activity'],
   ['typical', 'settings'],

@@ -53,6 +53,27 @@ const OVERLAYS: [name: string, daemon: string, place: string, open: (page: Page)
     async (page) => {
       await page.getByRole('checkbox').check();
       await page.getByRole('button', { name: 'Keep both' }).click();
+      await page.getByRole('button', { name: /^Settle/ }).isEnabled();
+    },
+  ],
+  [
+    'bulk-refused',
+    'crowded',
+    'conflicts',
+    async (page) => {
+      await page.getByRole('checkbox', { name: 'Select all' }).check();
+      await page.getByRole('button', { name: 'maria-laptop (this device)' }).click();
+      await page.getByText('1 conflict stays open').waitFor();
+    },
+  ],
+  [
+    'from-history',
+    'decide',
+    'conflicts/text',
+    async (page) => {
+      await page.getByRole('button', { name: 'Another version…' }).click();
+      await page.getByRole('radio').first().check();
+      await page.getByRole('dialog').getByText('# Garden').waitFor();
     },
   ],
 ];
@@ -129,6 +150,17 @@ const PARTS: [name: string, daemon: string, place: string, open: (page: Page) =>
       await page.getByText('is back.').waitFor();
     },
   ],
+  [
+    'merged',
+    'decide',
+    'conflicts/text',
+    async (page) => {
+      await page.getByRole('textbox', { name: 'The merged text' }).waitFor();
+      await page.keyboard.press('3');
+      await page.getByText('Every place is settled').scrollIntoViewIfNeeded();
+    },
+  ],
+  ['selected', 'crowded', 'conflicts', (page) => page.getByRole('checkbox').nth(2).check()],
   ['drop', 'typical', 'folders', (page) => page.evaluate(() => window.driftlessFake?.drop({ kind: 'over' }))],
 ];
 

@@ -28,6 +28,9 @@ const SPECIAL: [daemon: string, screen: string, place: string][] = [
   ['typical', 'no-folder', 'folders/none'],
   ['crowded', 'folder', 'folders/f0'],
   ['crowded', 'conflict', 'conflicts/c1'],
+  ...['text', 'no-base', 'long', 'named', 'image', 'three', 'deleted', 'directory', 'not-here'].map(
+    (kind): [string, string, string] => ['decide', `conflict-${kind}`, `conflicts/${kind}`],
+  ),
   ['problems', 'folders', 'folders'],
   ['problems', 'folder', 'folders/documents'],
   ['problems', 'activity', 'activity'],

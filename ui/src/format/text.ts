@@ -1,7 +1,9 @@
 // Every string that a person sees, by screen. Another language is another directory beside `en/`.
 import { activity } from './en/activity';
 import { conflicts } from './en/conflicts';
+import { content } from './en/content';
 import { devices } from './en/devices';
+import { diff } from './en/diff';
 import { files } from './en/files';
 import { folders } from './en/folders';
 import { history } from './en/history';
@@ -13,7 +15,9 @@ import { headline, shell } from './en/shell';
 export const text = {
   activity,
   conflicts,
+  content,
   devices,
+  diff,
   files,
   folders,
   headline,

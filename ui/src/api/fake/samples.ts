@@ -68,7 +68,7 @@ function stretchesOf(path: string): Stretch[] | null {
   const ending = path.slice(path.lastIndexOf('.') + 1);
   if (path.startsWith('long/')) return long();
   if (path.includes('Shopping')) return SHOPPING;
-  return ['md', 'txt', 'csv'].includes(ending) || !path.includes('.') ? GARDEN : null;
+  return ['md', 'txt', 'csv'].includes(ending) ? GARDEN : null;
 }
 
 /** How two versions of a conflict combine. */

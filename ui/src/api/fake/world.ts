@@ -69,7 +69,7 @@ export function worldOf(scenario: Scenario, nowMs: number): World {
     case 'gone':
       return typical(nowMs);
     case 'decide':
-      return open(typical(nowMs), ofEveryKind(nowMs));
+      return open(remembered(typical(nowMs)), ofEveryKind(nowMs));
     case 'offline':
       return offline(nowMs);
     case 'problems':
@@ -160,6 +160,14 @@ function typical(nowMs: number): World {
   world.activity = events(world, 40, nowMs);
   world.history = versions(world, 24, nowMs);
   return open(world, [conflict('projects', 'Projects', 'budget/Budget 2026.ods', 0, nowMs)]);
+}
+
+/** With older versions of the first conflict's file. */
+function remembered(world: World): World {
+  const path = 'notes/Garden.md';
+  const file = { folder: 'projects', folder_label: 'Projects', path };
+  world.history = world.history.map((one, at) => (at % 8 === 3 ? { ...one, ...file } : one));
+  return world;
 }
 
 function crowded(nowMs: number): World {

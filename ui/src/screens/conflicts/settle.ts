@@ -1,5 +1,5 @@
 // Settling conflicts, with the way back.
-import type { Resolution } from '../../api/generated/control';
+import type { Conflict, Resolution } from '../../api/generated/control';
 import { text } from '../../format/text';
 import type { Daemon } from '../../state/daemon.svelte';
 import { notices } from '../../state/notices.svelte';
@@ -22,6 +22,18 @@ export async function settle(
     });
   }
   return done.length === ids.length;
+}
+
+/** Who made versions of these: this device first, then who made the most. */
+export function devicesOf(
+  conflicts: readonly Conflict[],
+  ownId: string | undefined,
+): { id: string; name: string }[] {
+  const made = new Map<string, { name: string; weight: number }>();
+  for (const { device: id, device_name: name } of conflicts.flatMap(({ heads }) => heads)) {
+    made.set(id, { name, weight: (made.get(id)?.weight ?? (id === ownId ? Infinity : 0)) + 1 });
+  }
+  return [...made].sort(([, a], [, b]) => b.weight - a.weight).map(([id, { name }]) => ({ id, name }));
 }
 
 async function undo(daemon: Daemon, ids: string[]): Promise<void> {

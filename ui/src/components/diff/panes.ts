@@ -1,0 +1,160 @@
+// Two texts beside each other, to be read and pointed at. Which stretches differ is told, or else found here.
+import { Change, diff, MergeView } from '@codemirror/merge';
+import { EditorState, StateEffect, StateField, type Extension } from '@codemirror/state';
+import { Decoration, EditorView, highlightSpecialChars, type DecorationSet } from '@codemirror/view';
+import { look, rootOf } from './look';
+
+/** Lines of a text, from 0, the last one excluded. */
+export type Lines = { from: number; to: number };
+export type PairPlace = { a: Lines; b: Lines; done: boolean };
+
+export type Pair = {
+  a: { label: string; text: string };
+  b: { label: string; text: string };
+  /** Where they differ, in order; null to have it found. */
+  places: readonly PairPlace[] | null;
+  /** What stands for lines that are alike; `$` is their number. */
+  alike: string;
+};
+
+/** Beyond this many changed characters in one place, differences are shown roughly. */
+const SCAN_LIMIT = 500;
+const DIFF_MS = 100;
+
+type Shown = { places: readonly PairPlace[]; here: number | null };
+const setHere = StateEffect.define<number | null>();
+
+export class Panes {
+  readonly #view: MergeView;
+  readonly #host: HTMLElement;
+  readonly #places: readonly PairPlace[];
+
+  constructor(host: HTMLElement, pair: Pair, onpick: (place: number) => void) {
+    this.#host = host;
+    this.#places = pair.places ?? [];
+    const root = rootOf(host);
+    this.#view = new MergeView({
+      a: { doc: pair.a.text, extensions: side('a', pair, onpick) },
+      b: { doc: pair.b.text, extensions: side('b', pair, onpick) },
+      parent: root,
+      root,
+      gutter: false,
+      diffConfig: {
+        scanLimit: SCAN_LIMIT,
+        timeout: DIFF_MS,
+        ...(pair.places ? { override: differences(pair.places) } : {}),
+      },
+    });
+    this.fold(true);
+  }
+
+  /** Shows all lines, or few of those that are alike. */
+  fold(on: boolean): void {
+    // Cleared first, since unfolding by hand may have taken out some.
+    this.#view.reconfigure({});
+    if (on) this.#view.reconfigure({ collapseUnchanged: { margin: 3, minSize: 6 } });
+  }
+
+  /** Marks a place and brings it in sight. */
+  point(at: number | null): void {
+    for (const editor of [this.#view.a, this.#view.b]) editor.dispatch({ effects: setHere.of(at) });
+    const place = at === null ? undefined : this.#places[at];
+    if (!place) return;
+    this.#reveal(place);
+    // What was out of sight had only a guess of a height.
+    this.#view.a.requestMeasure({ read: () => undefined, write: () => this.#reveal(place) });
+  }
+
+  destroy(): void {
+    this.#view.destroy();
+  }
+
+  #reveal({ a, b }: PairPlace): void {
+    // The side that has lines there says where that is.
+    const [editor, lines] = a.to > a.from ? [this.#view.a, a] : [this.#view.b, b];
+    const top = editor.lineBlockAt(lineStart(editor.state, lines.from)).top;
+    this.#host.scrollTop = Math.max(0, top - this.#host.clientHeight / 4);
+  }
+}
+
+function side(name: 'a' | 'b', pair: Pair, onpick: (place: number) => void): Extension[] {
+  const { label } = pair[name];
+  const places = pair.places ?? [];
+  return [
+    look,
+    EditorState.lineSeparator.of('\n'),
+    EditorState.readOnly.of(true),
+    EditorState.phrases.of({ '$ unchanged lines': pair.alike }),
+    EditorView.editable.of(false),
+    EditorView.lineWrapping,
+    EditorView.contentAttributes.of({ 'aria-label': label, 'aria-readonly': 'true' }),
+    highlightSpecialChars(),
+    marks(name, places),
+    EditorView.domEventHandlers({
+      click: (event, editor) => {
+        const at = editor.posAtCoords({ x: event.clientX, y: event.clientY });
+        if (at === null) return;
+        const line = editor.state.doc.lineAt(at).number - 1;
+        const place = places.findIndex((one) => line >= one[name].from && line < one[name].to);
+        if (place >= 0) onpick(place);
+      },
+    }),
+  ];
+}
+
+function marks(name: 'a' | 'b', places: readonly PairPlace[]): Extension {
+  const draw = (state: EditorState, { here }: Shown): DecorationSet =>
+    Decoration.set(
+      places.flatMap((place, at) => {
+        const drawn = Decoration.line({
+          class: `${place.done ? 'place-done' : 'place-open'}${at === here ? ' place-here' : ''}`,
+        });
+        const { from, to } = place[name];
+        return Array.from({ length: to - from }, (_, more) => drawn.range(lineStart(state, from + more)));
+      }),
+    );
+  return StateField.define<{ shown: Shown; drawn: DecorationSet }>({
+    create: (state) => {
+      const shown = { places, here: null };
+      return { shown, drawn: draw(state, shown) };
+    },
+    update: (value, transaction) => {
+      const effect = transaction.effects.find((one) => one.is(setHere));
+      if (!effect) return value;
+      const shown = { places, here: effect.value as number | null };
+      return { shown, drawn: draw(transaction.state, shown) };
+    },
+    provide: (field) => EditorView.decorations.from(field, ({ drawn }) => drawn),
+  });
+}
+
+function lineStart(state: EditorState, line: number): number {
+  return state.doc.line(Math.min(line + 1, state.doc.lines)).from;
+}
+
+/** Finds what differs within each place and nowhere else. */
+function differences(places: readonly PairPlace[]): (a: string, b: string) => Change[] {
+  return (a, b) => {
+    const [startsA, startsB] = [starts(a), starts(b)];
+    const offset = (all: readonly number[], line: number, end: number) => all[line] ?? end;
+    return places.flatMap((place) => {
+      const fromA = offset(startsA, place.a.from, a.length);
+      const fromB = offset(startsB, place.b.from, b.length);
+      const toA = offset(startsA, place.a.to, a.length);
+      const toB = offset(startsB, place.b.to, b.length);
+      const found = diff(a.slice(fromA, toA), b.slice(fromB, toB), {
+        scanLimit: SCAN_LIMIT,
+        timeout: DIFF_MS,
+      });
+      return found.map(
+        (one) => new Change(one.fromA + fromA, one.toA + fromA, one.fromB + fromB, one.toB + fromB),
+      );
+    });
+  };
+}
+
+function starts(text: string): number[] {
+  const all = [0];
+  for (let at = text.indexOf('\n'); at >= 0; at = text.indexOf('\n', at + 1)) all.push(at + 1);
+  return all;
+}
