@@ -4,6 +4,7 @@
 //! The scripts are those of [`driftless_testkit::settle`]. A failing seed
 //! prints how to replay it; `DRIFTLESS_SIM_TRACE=1` tells all that happens.
 
+mod choices;
 mod concurrent;
 mod faults;
 mod folders;

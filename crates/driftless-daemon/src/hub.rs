@@ -287,7 +287,7 @@ impl Hub {
             let decided = Decided::new(id.as_str(), path.as_str(), settled);
             self.activity.decided(conflict_id(id, path), decided);
         }
-        if let Some(body) = views::event_of(id, event) {
+        if let Some(body) = views::event_of(self, id, event) {
             self.tell(body);
         }
     }

@@ -58,7 +58,7 @@ pub(crate) fn state_of(
 }
 
 /// What happened in a folder, for clients; `None` for what they need not know.
-pub(crate) fn event_of(id: &FolderId, event: Event) -> Option<EventBody> {
+pub(crate) fn event_of(hub: &Hub, id: &FolderId, event: Event) -> Option<EventBody> {
     let folder = id.to_string();
     Some(match event {
         Event::Synced { path, action, device } => EventBody::ItemSynced {
@@ -82,6 +82,13 @@ pub(crate) fn event_of(id: &FolderId, event: Event) -> Option<EventBody> {
             path: path.to_string(),
             device: settled.map(|settled| settled.by.device.to_string()),
             by_policy: false,
+        },
+        Event::StaleEdit { path, device, deleted } => EventBody::StaleEdit {
+            folder,
+            path: path.to_string(),
+            device: device.to_string(),
+            device_name: hub.name_of(&device),
+            deleted,
         },
         Event::ProblemOpened(problem) => {
             EventBody::ProblemOpened { folder: Some(folder), problem: problem_of(&problem) }

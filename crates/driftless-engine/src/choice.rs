@@ -1,35 +1,37 @@
 //! What people decide: conflicts, held back mass changes, overrides and reverts.
 
+use std::collections::BTreeMap;
+
 use driftless_core::index::Flag;
 use driftless_core::plan::{Precondition, Reason};
 use driftless_core::policy::next_round;
 use driftless_core::sabotage::{Sabotage, is};
 use driftless_core::{
-    Content, DeviceId, Displaced, Entry, FileRecord, Head, HolderSet, Index, OnDisk, Problem,
-    ProblemCode, RelPath, Slot, Step, VersionVector,
+    Content, ContentId, DeviceId, Displaced, Entry, FileRecord, Head, HolderSet, Index, OnDisk,
+    Problem, ProblemCode, RelPath, Slot, Step, VersionVector,
 };
 
 use crate::engine::{Engine, Mode};
-use crate::io::{Choice, Reopen, Resolve};
+use crate::io::{Choice, Effect, Reopen, Resolve};
+use crate::work::Chosen;
 
 /// How many entries are looked at in one go.
 const PAGE: usize = 1024;
 
 impl<I: Index> Engine<I> {
-    /// Writes a version that supersedes every head, so that it settles every device.
-    /// A policy only decides what is open, and what it saw.
+    /// Writes a version that supersedes every head, so that it settles every
+    /// device. What was chosen among other versions than there are now is not
+    /// written: nobody has seen what it would decide. A policy only decides what
+    /// is open.
     pub(crate) fn resolve(&mut self, resolve: Resolve) -> Result<(), I::Error> {
         let Resolve { path, choice, seen, by_policy } = resolve;
         let path = &path;
         let entry = self.entry(path)?;
         let Some(shown) = entry.shown().cloned() else { return Ok(()) };
-        let is_as_seen = |seen: &Vec<VersionVector>| {
-            seen.len() == entry.heads.len()
-                && entry.heads.iter().all(|head| seen.contains(&head.record.version))
-        };
-        let is_late = !seen.as_ref().is_none_or(is_as_seen);
-        if is_late || (by_policy && !entry.heads.is_conflict()) {
-            return self.forgo(path, &entry, &choice);
+        // What was brought is looked at once it is kept, and kept in any case.
+        let is_brought = matches!(choice, Choice::With { .. });
+        if !is_brought && !is_to_decide(&entry, seen.as_deref(), by_policy) {
+            return Ok(());
         }
         if !self.has_what_is_chosen(path, &entry, &choice) {
             return Ok(());
@@ -54,19 +56,42 @@ impl<I: Index> Engine<I> {
                 if blocks.blocks().len() > 1 {
                     self.index.put_block_list(content, &blocks)?;
                 }
-                self.need_stored(content, path);
-                Content::File { content, size_bytes, level, mode, mtime_ns }
+                let chosen = Content::File { content, size_bytes, level, mode, mtime_ns };
+                if self.work.choose(path, content, Chosen { content: chosen, seen, by_policy }) {
+                    self.effect(Effect::Keep { content, path: path.clone() });
+                }
+                return Ok(());
             }
         };
         self.supersede(path, &entry, (content, by_policy))
     }
 
-    /// Lets go of what a choice that came too late brought with it.
-    fn forgo(&mut self, path: &RelPath, entry: &Entry, choice: &Choice) -> Result<(), I::Error> {
-        if let Choice::With { content, .. } = choice {
-            self.need_stored(*content, path);
-            self.let_go(path, *content, entry);
+    /// Whether a choice of `path` waits for its content to be durable.
+    pub fn is_choosing(&self, path: &RelPath) -> bool {
+        self.work.is_choosing(path)
+    }
+
+    /// What a person brought is in the store of heads: decides with it, if
+    /// there still is what the person saw. If not, it goes to history.
+    pub(crate) fn chosen_kept(
+        &mut self,
+        path: &RelPath,
+        content: ContentId,
+        chosen: Chosen,
+        result: Result<(), Problem>,
+    ) -> Result<(), I::Error> {
+        if let Err(problem) = result {
+            self.report(problem);
+            return Ok(());
         }
+        self.need_stored(content, path);
+        let entry = self.entry(path)?;
+        let Chosen { content: brought, seen, by_policy } = chosen;
+        if is_to_decide(&entry, seen.as_deref(), by_policy) && entry.shown().is_some() {
+            self.supersede(path, &entry, (brought, by_policy))?;
+        }
+        let entry = self.entry(path)?;
+        self.let_go(path, content, &entry);
         Ok(())
     }
 
@@ -150,21 +175,35 @@ impl<I: Index> Engine<I> {
 
     /// Gives every losing head a path of its own next to `path`.
     fn keep_losers(&mut self, path: &RelPath, entry: &Entry) -> Result<(), I::Error> {
-        let losers: Vec<FileRecord> =
-            entry.heads.losers().into_iter().map(|head| head.record.clone()).collect();
-        for loser in losers {
-            let Some(beside) = self.free_name_beside(path, loser.device)? else { continue };
+        for (beside, loser) in self.names_beside(path, entry)? {
             let before = self.entry(&beside)?;
             self.supersede(&beside, &before, (loser.content, false))?;
         }
         Ok(())
     }
 
-    /// A path that nothing is known of: the name with the device that wrote it.
+    /// The paths that [`Choice::Both`] gives the versions that are not shown.
+    pub fn names_beside(
+        &self,
+        path: &RelPath,
+        entry: &Entry,
+    ) -> Result<BTreeMap<RelPath, FileRecord>, I::Error> {
+        let mut names = BTreeMap::new();
+        for loser in entry.heads.losers() {
+            if let Some(beside) = self.free_name_beside(path, loser.record.device, &names)? {
+                names.insert(beside, loser.record.clone());
+            }
+        }
+        Ok(names)
+    }
+
+    /// A path that nothing is known of, and that is not among `taken`: the name
+    /// with the device that wrote it.
     fn free_name_beside(
         &self,
         path: &RelPath,
         device: DeviceId,
+        taken: &BTreeMap<RelPath, FileRecord>,
     ) -> Result<Option<RelPath>, I::Error> {
         let name = path.name();
         let (stem, extension) = match name.rfind('.') {
@@ -185,7 +224,8 @@ impl<I: Index> Engine<I> {
                 return Ok(None);
             };
             let entry = self.entry(&beside)?;
-            if entry.present().is_none()
+            if !taken.contains_key(&beside)
+                && entry.present().is_none()
                 && entry.heads.iter().all(|head| head.record.content.is_tombstone())
             {
                 return Ok(Some(beside));
@@ -313,4 +353,14 @@ impl<I: Index> Engine<I> {
             Step::Remove { path: path.clone(), precondition: Precondition::of(entry), displaced };
         self.work.push_step(step, record);
     }
+}
+
+/// Whether the heads are just those that were seen, if that is told, and there
+/// is a conflict for a policy.
+fn is_to_decide(entry: &Entry, seen: Option<&[VersionVector]>, by_policy: bool) -> bool {
+    let is_as_seen = seen.is_none_or(|seen| {
+        let mut versions = entry.heads.iter().map(|head| &head.record.version);
+        seen.len() == entry.heads.len() && versions.all(|version| seen.contains(version))
+    });
+    is_as_seen && (!by_policy || entry.heads.is_conflict())
 }

@@ -140,7 +140,8 @@ pub enum Choice {
     Head(Box<FileRecord>),
     /// All: the shown one stays, the others get names of their own.
     Both,
-    /// A content that has been put into the store of heads, durably.
+    /// A content that is staged. It goes to the store of heads, in the order of
+    /// all that is done to the disk, before anything is written.
     With {
         /// The content.
         content: ContentId,
@@ -396,6 +397,16 @@ pub enum Event {
         /// What a person's choice settled; nothing where the versions turned out
         /// not to contradict each other.
         settled: Option<Box<Settled>>,
+    },
+    /// A file is edited or was deleted here, though a newer version of it is
+    /// known that is not here yet. Said before the conflict that may come of it.
+    StaleEdit {
+        /// Where.
+        path: RelPath,
+        /// Who made the newer version.
+        device: DeviceId,
+        /// Whether it was deleted here.
+        deleted: bool,
     },
     /// Trouble with a path began.
     ProblemOpened(Problem),

@@ -59,6 +59,8 @@ pub(crate) struct Local {
     caught_up: bool,
     /// Files to be read again at the next tick.
     unstable: BTreeMap<RelPath, Unstable>,
+    /// Large files that a person was warned of while they were being written.
+    warned: BTreeSet<RelPath>,
     allow_empty: bool,
     incomplete: bool,
 }
@@ -310,6 +312,7 @@ impl<I: Index> Engine<I> {
         }
         match diff(&entry, observed) {
             Change::Read(stat) => {
+                self.warn_early(path, &entry, &stat);
                 let is_new = entry.present().is_none();
                 if self.local.hashing.contains_key(path) {
                     self.local.again.insert(path.clone());

@@ -25,7 +25,7 @@ use driftless_core::sabotage::{Sabotage, is};
 use driftless_core::totals::brakes_on;
 use driftless_core::{
     Content, ContentId, Displaced, Entry, FileRecord, Head, Heads, HolderSet, Index, OnDisk,
-    Precondition, RelPath, Slot, Stat, Step,
+    Precondition, RelPath, Slot, Stat, Step, VersionVector,
 };
 
 use crate::engine::{Engine, Mode, files_of, on_disk};
@@ -78,6 +78,8 @@ pub(crate) struct Work {
     pub(crate) stored: BTreeMap<ContentId, BTreeSet<RelPath>>,
     /// Contents on their way into the store of heads, and by how many ways.
     arriving: BTreeMap<ContentId, usize>,
+    /// Those among them that a person brought, for a path in conflict.
+    choosing: BTreeMap<(ContentId, RelPath), Chosen>,
     /// Needed paths whose content no connected device has.
     waiting: BTreeSet<RelPath>,
     /// Needed paths that failed, and when they may be tried again.
@@ -105,6 +107,15 @@ enum Busy {
     Applying(Box<FileRecord>),
     /// The step takes the path's file to another path.
     MovedAway,
+}
+
+/// What a person chose that is to be durable before it is written.
+#[derive(Debug)]
+pub(crate) struct Chosen {
+    pub(crate) content: Content,
+    /// The versions that it was chosen among, where that is told.
+    pub(crate) seen: Option<Vec<VersionVector>>,
+    pub(crate) by_policy: bool,
 }
 
 #[derive(Debug)]
@@ -192,6 +203,20 @@ impl Work {
                 self.arriving.remove(&content);
             }
         }
+    }
+
+    /// Notes what is chosen for `path` once `content` is in the store of heads.
+    /// Returns whether it is not on its way there for that already.
+    pub(crate) fn choose(&mut self, path: &RelPath, content: ContentId, chosen: Chosen) -> bool {
+        let is_news = self.choosing.insert((content, path.clone()), chosen).is_none();
+        if is_news {
+            self.expect_arrival(content);
+        }
+        is_news
+    }
+
+    pub(crate) fn is_choosing(&self, path: &RelPath) -> bool {
+        self.choosing.keys().any(|(_, chosen)| chosen == path)
     }
 
     pub(crate) fn confirm(&mut self) {

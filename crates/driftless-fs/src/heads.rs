@@ -30,12 +30,15 @@ pub enum Released {
     NotHeld,
 }
 
-/// Moves staged content into the store, durably.
+/// Moves staged content into the store, durably, unless it is there already.
 ///
-/// `NotFound` if it is not staged.
+/// `NotFound` if it is neither staged nor there.
 pub fn keep(root: &Root, content: &ContentId) -> std::io::Result<()> {
     let name = content.to_string();
-    let fd = crate::staging::open_staging(root, &name, rustix::fs::OFlags::RDONLY)?;
+    let fd = match crate::staging::open_staging(root, &name, rustix::fs::OFlags::RDONLY) {
+        Err(Errno::NOENT) if holds(root, content) => return Ok(()),
+        opened => opened?,
+    };
     if let Err(errno) = rustix::fs::fsync(&fd) {
         // What a failed sync left on the disk is unknown; it is fetched again (D3).
         let _ = rustix::fs::unlinkat(root.staging(), &name, AtFlags::empty());

@@ -69,8 +69,12 @@ fn describe(entry: &Activity) -> (&'static str, String) {
         }
         EventBody::ConflictOpened { id: name, .. } => ("conflict", id(name)),
         EventBody::ConflictResolved { id: name, .. } => ("conflict settled", id(name)),
-        EventBody::StaleEdit { device_name, .. } => {
-            ("edited before a newer version arrived", format!("from {}", safe(device_name)))
+        EventBody::StaleEdit { device_name, deleted, .. } => {
+            let what = match deleted {
+                true => "deleted before a newer version arrived",
+                false => "edited before a newer version arrived",
+            };
+            (what, format!("from {}", safe(device_name)))
         }
         EventBody::ProblemOpened { problem, .. } => {
             ("problem", safe(&problem.message).into_owned())

@@ -174,7 +174,8 @@ pub enum EventBody {
         #[serde(default)]
         by_policy: bool,
     },
-    /// A file was edited here though a newer version of it was already known of, which is not here yet.
+    /// A file was edited here though a newer version of it was already known of, which is not here yet. Where that is
+    /// a conflict at once, it is told after this.
     StaleEdit {
         /// The folder's ID.
         folder: String,
@@ -184,6 +185,9 @@ pub enum EventBody {
         device: String,
         /// Name of that device.
         device_name: String,
+        /// Whether it was deleted here rather than edited; then it comes back.
+        #[serde(default)]
+        deleted: bool,
     },
     /// Something is wrong.
     ProblemOpened {

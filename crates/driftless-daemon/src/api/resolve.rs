@@ -223,7 +223,6 @@ fn take_in(root: &Root, path: &Path, mode: Option<u16>) -> Outcome<Choice> {
         return Err(failed(format!("{} changed while it was read", path.display()))
             .with_hint("close the program that writes it and try again"));
     }
-    driftless_fs::heads::keep(root, &content).map_err(|error| untaken(&error))?;
     let own_mode = u16::try_from(after.permissions().mode() & u32::from(MODE_MASK));
     let mtime_ns = after.mtime().saturating_mul(1_000_000_000).saturating_add(after.mtime_nsec());
     let mode = mode.unwrap_or(own_mode.unwrap_or(0o644));

@@ -9,6 +9,11 @@ use driftless_core::{
 use crate::engine::{Engine, Mode};
 use crate::io::Event;
 
+/// From this size on, in bytes, a file takes so long to be read that a warning
+/// does not wait for it; and how many such warnings are remembered.
+const LARGE_BYTES: u64 = 16 << 20;
+const WARNED: usize = 1000;
+
 impl<I: Index> Engine<I> {
     /// Writes what an observation means.
     pub(super) fn take_over(
@@ -21,6 +26,10 @@ impl<I: Index> Engine<I> {
         let mut after = Entry { landing: None, suspect: false, ..entry.clone() };
         let is_moved_away =
             |head: &Head| matches!(head.record.content, Content::Tombstone { moved_to: Some(_) });
+        let warned = self.local.warned.remove(path);
+        if !warned {
+            self.warn_of_newer(path, entry, &change);
+        }
         let follows = matches!(change, Change::Write(..)) && entry.heads.iter().any(is_moved_away);
         match self.if_adopted(entry, change) {
             Change::Read(_) => return Ok(()),
@@ -79,6 +88,61 @@ impl<I: Index> Engine<I> {
         }
         self.store(path, entry, after)?;
         if follows { self.follow_move(path) } else { Ok(()) }
+    }
+
+    /// Tells of an edit or deletion of what is known to be out of date.
+    fn warn_of_newer(&mut self, path: &RelPath, entry: &Entry, change: &Change) {
+        let Some((known, newer)) = self.newer_than_tree(entry) else { return };
+        let (is_edit, deleted) = match change {
+            Change::Write(content, _) => {
+                let is_other = |one: &Content| !one.is_same_data(content);
+                (is_other(known) && is_other(&newer.content), false)
+            }
+            Change::Delete => (true, true),
+            _ => (false, false),
+        };
+        if is_edit {
+            let device = newer.device;
+            self.publish(Event::StaleEdit { path: path.clone(), device, deleted });
+        }
+    }
+
+    /// Tells of a large file that is being written while a newer version of it
+    /// is known, before it can be read: that takes its time, or its end.
+    pub(super) fn warn_early(&mut self, path: &RelPath, entry: &Entry, stat: &Stat) {
+        let is_written = entry.present().is_some_and(|disk| {
+            (disk.stat.size_bytes, disk.stat.mtime_ns) != (stat.size_bytes, stat.mtime_ns)
+        });
+        let is_told = self.local.warned.contains(path) || self.local.warned.len() >= WARNED;
+        if !is_written || is_told || stat.size_bytes < LARGE_BYTES {
+            return;
+        }
+        if let Some((_, newer)) = self.newer_than_tree(entry) {
+            let device = newer.device;
+            self.local.warned.insert(path.clone());
+            self.publish(Event::StaleEdit { path: path.clone(), device, deleted: false });
+        }
+    }
+
+    /// What the tree holds, and a version of another device that was made from
+    /// it and is still to take its place. What is found after a start may have
+    /// been done before that version was heard of.
+    fn newer_than_tree<'a>(&self, entry: &'a Entry) -> Option<(&'a Content, &'a FileRecord)> {
+        if self.local.is_catching_up() {
+            return None;
+        }
+        let disk = entry.present().filter(|disk| !disk.local && entry.landing.is_none())?;
+        let held = &disk.record;
+        let is_newer = |record: &&FileRecord| {
+            record.device != self.config.device
+                && record.version != held.version
+                && record.version.includes(&held.version)
+                && !record.content.is_tombstone()
+                && !record.content.is_same_data(&held.content)
+        };
+        let is_edited = held.content.file().is_some() && !held.version.is_empty();
+        let newer = entry.heads.iter().map(|head| &head.record).find(is_newer);
+        newer.filter(|_| is_edited).map(|newer| (&held.content, newer))
     }
 
     /// `change`, or an edit where a version was found with another mode or time

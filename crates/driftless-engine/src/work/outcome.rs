@@ -364,6 +364,10 @@ impl<I: Index> Engine<I> {
         path: RelPath,
         result: Result<(), Problem>,
     ) -> Result<(), I::Error> {
+        if let Some(chosen) = self.work.choosing.remove(&(content, path.clone())) {
+            self.work.end_arrival(content);
+            return self.chosen_kept(&path, content, chosen, result);
+        }
         self.work.busy.remove(&path);
         self.work.staged.remove(&content);
         self.work.end_arrival(content);

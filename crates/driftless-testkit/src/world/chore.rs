@@ -111,6 +111,9 @@ impl<I: WorldIndex> World<I> {
         if !is(Sabotage::SkipSyncOfKept) {
             disk.sync();
         }
+        if let Some(text) = self.ledger.chosen.get(&content).filter(|_| is_kept) {
+            self.ledger.written.insert(content, text.clone());
+        }
         is_kept.then_some(()).ok_or_else(|| problem(path, ProblemCode::Io))
     }
 

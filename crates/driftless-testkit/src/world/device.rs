@@ -4,7 +4,7 @@ use std::collections::{BTreeSet, VecDeque};
 
 use driftless_core::brake::Brake;
 use driftless_core::{DeviceId, Epoch, FolderId, InstanceId, Policy, RelPath};
-use driftless_engine::{Config, Effect, Engine, Input, Mode};
+use driftless_engine::{Config, Effect, Engine, Event as Told, Input, Mode};
 use driftless_proto::Message;
 
 use super::chore::{Chore, Errand};
@@ -57,6 +57,8 @@ pub(crate) struct Device<I: WorldIndex> {
     pub(crate) losses: Option<(u64, BTreeSet<RelPath>)>,
     /// The most files that the tree had meanwhile.
     pub(crate) most_files: u64,
+    /// What its person was warned of: edits of what is out of date.
+    pub(crate) warnings: Vec<String>,
 }
 
 impl<I: WorldIndex> Device<I> {
@@ -90,6 +92,7 @@ impl<I: WorldIndex> Device<I> {
             doing_chore: false,
             losses: Some(Default::default()),
             most_files: 0,
+            warnings: Vec::new(),
         }
     }
 
@@ -263,6 +266,11 @@ impl<I: WorldIndex> World<I> {
             }
             Effect::Discard(content) => {
                 self.devices[device].disk.shelve(Shelf::Staging, content, None);
+            }
+            Effect::Publish(Told::StaleEdit { path, device: by, deleted }) => {
+                let what = if deleted { ", deleted" } else { "" };
+                let warning = format!("{path} by {}{what}", number_of(&by));
+                self.devices[device].warnings.push(warning);
             }
             Effect::Publish(_) | Effect::Holds(_) | Effect::Replaced(_) => {}
         }

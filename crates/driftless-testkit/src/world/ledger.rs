@@ -19,6 +19,8 @@ pub(crate) struct Claim {
 pub(crate) struct Ledger {
     /// Contents that people wrote.
     pub(crate) written: BTreeMap<ContentId, String>,
+    /// Contents that people chose for a conflict; written once they are kept.
+    pub(crate) chosen: BTreeMap<ContentId, String>,
     /// Contents that people did away with, or that a power cut took before
     /// they were durable.
     pub(crate) excused: BTreeSet<ContentId>,

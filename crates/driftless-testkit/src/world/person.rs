@@ -4,7 +4,7 @@
 //! with was theirs to do away with. Nothing happens where the tree does not
 //! allow it.
 
-use driftless_core::{Content, ContentId, Level, RelPath};
+use driftless_core::{Content, ContentId, Level, RelPath, VersionVector};
 use driftless_engine::{Choice, Engine, Input, Reopen, Resolve, Side, Status};
 
 use super::device::id_of;
@@ -127,26 +127,47 @@ impl<I: WorldIndex> World<I> {
         self.devices[device].disk.set(&path(name), None, before);
     }
 
+    /// The versions of a path that a device knows, as a person sees them.
+    pub fn seen(&self, device: usize, name: &str) -> Vec<VersionVector> {
+        let entry = self.devices[device].index().get(&path(name)).ok().flatten();
+        entry
+            .into_iter()
+            .flat_map(|entry| entry.heads.iter().cloned().collect::<Vec<_>>())
+            .map(|head| head.record.version)
+            .collect()
+    }
+
     /// Decides a conflict; nothing where there is none.
     pub fn resolve(&mut self, device: usize, name: &str, choice: Choice) {
+        self.resolve_among(device, name, choice, None);
+    }
+
+    /// Decides a conflict of which a person saw these versions.
+    pub fn resolve_among(
+        &mut self,
+        device: usize,
+        name: &str,
+        choice: Choice,
+        seen: Option<Vec<VersionVector>>,
+    ) {
         self.note(format_args!("{device}: a person resolves {name} by {choice:?}"));
         // It may be kept under another name, or be a deletion.
         self.ledger.is_unsure = true;
         self.ledger.touch(device, &path(name));
-        let resolve = Resolve { path: path(name), choice, seen: None, by_policy: false };
+        let resolve = Resolve { path: path(name), choice, seen, by_policy: false };
         self.tell(device, Input::Resolve(Box::new(resolve)));
     }
 
     /// Decides a conflict by a new content.
     pub fn resolve_with(&mut self, device: usize, name: &str, text: &str) {
-        let choice = self.choice_of(device, text);
+        let choice = self.bring(device, text);
         self.resolve(device, name, choice);
     }
 
-    /// The choice of a new content, which is put into the store of heads.
-    pub(crate) fn choice_of(&mut self, device: usize, text: &str) -> Choice {
+    /// The choice of a new content, which is staged.
+    pub fn bring(&mut self, device: usize, text: &str) -> Choice {
         let blob = Blob::new(text.as_bytes());
-        self.ledger.written.insert(blob.content, text.to_owned());
+        self.ledger.chosen.insert(blob.content, text.to_owned());
         let choice = Choice::With {
             content: blob.content,
             size_bytes: blob.bytes.len() as u64,
@@ -155,9 +176,7 @@ impl<I: WorldIndex> World<I> {
             mode: 0o644,
             mtime_ns: self.devices[device].disk.clock_ns,
         };
-        let disk = &mut self.devices[device].disk;
-        disk.shelve(Shelf::Heads, blob.content, Some(blob));
-        disk.sync();
+        self.devices[device].disk.shelve(Shelf::Staging, blob.content, Some(blob));
         choice
     }
 
@@ -257,6 +276,11 @@ impl<I: WorldIndex> World<I> {
     /// Whether a device keeps `text` in its history.
     pub fn keeps_in_history(&self, device: usize, text: &str) -> bool {
         self.devices[device].disk.now.history.contains_key(&Blob::new(text.as_bytes()).content)
+    }
+
+    /// What a device's person was warned of: which edits were of what is out of date.
+    pub fn warnings(&self, device: usize) -> &[String] {
+        &self.devices[device].warnings
     }
 
     /// What a device's engine says of itself; `None` while it is off.

@@ -94,6 +94,6 @@ impl<I: WorldIndex> World<I> {
         words.sort();
         words.dedup();
         let text = words.join("+");
-        (text.len() <= MOST_BYTES).then(|| self.choice_of(device, &text))
+        (text.len() <= MOST_BYTES).then(|| self.bring(device, &text))
     }
 }

@@ -609,7 +609,11 @@ device: string,
 /**
  * Name of that device.
  */
-device_name: string, } | { "type": "problem-opened",
+device_name: string,
+/**
+ * Whether it was deleted here rather than edited; then it comes back.
+ */
+deleted: boolean, } | { "type": "problem-opened",
 /**
  * The folder's ID; absent for a problem of the whole program.
  */

@@ -25,15 +25,17 @@ pub(crate) struct Watch {
 impl<I: WorldIndex> World<I> {
     pub(crate) fn watch(&self, device: usize, inputs: &[Input]) -> Watch {
         let index = self.devices[device].index();
+        let is_chosen = |input: &Input| matches!(input, Input::Kept { content, .. } if self.ledger.chosen.contains_key(content));
         let may_decide = |input: &Input| {
-            matches!(
-                input,
-                Input::IndexUpdate(..)
-                    | Input::Connected { .. }
-                    | Input::Resolve(_)
-                    | Input::Override
-                    | Input::Revert(_)
-            )
+            is_chosen(input)
+                || matches!(
+                    input,
+                    Input::IndexUpdate(..)
+                        | Input::Connected { .. }
+                        | Input::Resolve(_)
+                        | Input::Override
+                        | Input::Revert(_)
+                )
         };
         let undecided = match inputs.iter().any(may_decide) {
             true => Vec::new(),
