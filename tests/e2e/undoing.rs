@@ -1,10 +1,15 @@
 //! Undoing what a device did, and how long and how much of the past is kept.
 
-use std::fs;
+use std::fs::{self, Permissions};
+use std::os::unix::fs::{PermissionsExt as _, symlink};
+use std::path::{Path, PathBuf};
+use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
-use crate::harness::{SOON, Scratch, check, content, settle_equal, two_devices, until};
+use crate::harness::{
+    Device, SOON, Scratch, Tree, check, content, settle_equal, two_devices, until,
+};
 
 /// What is kept is counted, and a folder's own bound holds at once and for it alone.
 #[test]
@@ -50,8 +55,8 @@ fn a_folder_says_where_its_space_goes_and_how_much_of_it_may_be_the_past() {
     let [before, first, after] =
         [oldest, oldest + 1, newest + 1000].map(|time_ms| time_ms.to_string());
     assert_eq!(found(&["b.bin", "--since", &first, "--until", &after]), within);
-    assert_eq!(found(&["--since", &after]), []);
-    assert_eq!(found(&["--until", &before]), []);
+    assert_eq!(found(&["b.bin", "--since", &after]), []);
+    assert_eq!(found(&["b.bin", "--until", &before]), []);
 
     bob.ok(&["folder", "set", "notes", "--history-days", "7", "--history-size", "70kB"]);
     let thinned = until(SOON, "the oldest versions go", || {
@@ -64,4 +69,136 @@ fn a_folder_says_where_its_space_goes_and_how_much_of_it_may_be_the_past() {
     assert_eq!(ada.json(&["history", "space"])[0]["inherits"], true, "it is bob's alone");
     bob.ok(&["folder", "set", "notes", "--history", "inherit"]);
     assert_eq!((&space()["inherits"], &space()["retention"]["days"]), (&true.into(), &30.into()));
+}
+
+/// The time, as `undo --since` takes it.
+fn now() -> String {
+    let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
+    since.as_millis().to_string()
+}
+
+/// Fills a folder with what a person has in one.
+fn furnish(root: &Path) {
+    for directory in ["letters/2025", "photos", "empty"] {
+        fs::create_dir_all(root.join(directory)).unwrap();
+    }
+    for number in 0..24 {
+        let place = ["", "letters/", "letters/2025/", "photos/"][number % 4];
+        let bytes = content(&format!("file {number}"), 200 + 3_000 * number);
+        fs::write(root.join(format!("{place}file {number}.txt")), bytes).unwrap();
+    }
+    fs::write(root.join("photos/large.raw"), content("large", 3 << 20)).unwrap();
+    fs::write(root.join("nothing yet"), "").unwrap();
+    fs::set_permissions(root.join("letters/file 1.txt"), Permissions::from_mode(0o640)).unwrap();
+    symlink("letters/file 1.txt", root.join("newest")).unwrap();
+    symlink("photos", root.join("pictures")).unwrap();
+}
+
+/// Everything but driftless's own, in path order.
+fn files_below(root: &Path) -> Vec<PathBuf> {
+    let (mut files, mut directories) = (Vec::new(), vec![root.to_owned()]);
+    while let Some(directory) = directories.pop() {
+        for entry in fs::read_dir(&directory).unwrap().map(Result::unwrap) {
+            let kind = entry.file_type().unwrap();
+            match entry.file_name() == ".driftless" {
+                true => {}
+                false if kind.is_dir() => directories.push(entry.path()),
+                false if kind.is_file() => files.push(entry.path()),
+                false => {}
+            }
+        }
+    }
+    files.sort();
+    files
+}
+
+fn locked(path: &Path) -> PathBuf {
+    let name = path.file_name().unwrap().to_str().unwrap();
+    path.with_file_name(format!("{name}.locked"))
+}
+
+/// Rewrites each file and gives it another name, as ransomware does. Of each
+/// three one is renamed after a while, one is only renamed, and one is written
+/// anew and then deleted.
+fn lock(device: &Device, other: &Device) {
+    let root = device.path("notes");
+    let files = files_below(&root);
+    let rewrite = |path: &Path, from: &Path| {
+        let bytes: Vec<u8> = fs::read(from).unwrap().iter().map(|byte| !byte).collect();
+        // Writing nothing to an empty file only changes its time, which nobody keeps.
+        if path != from || !bytes.is_empty() {
+            fs::write(path, bytes).unwrap();
+        }
+    };
+    for (number, path) in files.iter().enumerate() {
+        match number % 3 {
+            0 => rewrite(path, path),
+            1 => fs::rename(path, locked(path)).unwrap(),
+            _ => {
+                rewrite(&locked(path), path);
+                fs::remove_file(path).unwrap();
+            }
+        }
+    }
+    settle_equal("notes", &[device, other]);
+    for (number, path) in files.iter().enumerate() {
+        if number % 3 == 0 {
+            fs::rename(path, locked(path)).unwrap();
+        }
+    }
+    fs::remove_file(root.join("newest")).unwrap();
+    fs::remove_file(root.join("pictures")).unwrap();
+    symlink("/nowhere", root.join("pictures")).unwrap();
+    for directory in ["", "letters/", "how to pay/"] {
+        fs::create_dir_all(root.join(directory)).unwrap();
+        fs::write(root.join(directory).join("READ ME.txt"), "pay").unwrap();
+    }
+    settle_equal("notes", &[device, other]);
+}
+
+fn undo(by: &Device, of: &Device, since: &str) -> Value {
+    by.json(&["undo", of.name(), "--since", since, "--yes"])
+}
+
+fn assert_tree(device: &Device, expected: &Tree) {
+    let found = Tree::of(&device.path("notes"));
+    let differences = expected.differences(&found);
+    assert!(differences.is_empty(), "{}:\n{}", device.name(), differences.join("\n"));
+}
+
+/// H13, I1: the other device takes back all that ransomware did, and can take that back in turn.
+#[test]
+fn what_ransomware_did_on_one_device_is_undone_on_another_and_that_undone_again() {
+    let scratch = Scratch::new();
+    let (ada, bob) = two_devices(&scratch);
+    furnish(&ada.path("notes"));
+    settle_equal("notes", &[&ada, &bob]);
+    let before = Tree::of(&bob.path("notes"));
+    let since = now();
+    lock(&ada, &bob);
+    let broken = Tree::of(&bob.path("notes"));
+    assert!(broken.differences(&before).len() > 50);
+
+    let told = bob.ok(&["undo", "ada", "--since", &since]);
+    assert!(told.contains("nothing is changed yet"), "{told}");
+    let plan = bob.json(&["undo", "ada", "--since", &since]);
+    assert_eq!(plan["leaves"], 0, "{plan}");
+    assert_eq!(plan["restores"], 28, "{plan}");
+    assert!(Tree::of(&bob.path("notes")) == broken, "a preview changes nothing");
+    let done = undo(&bob, &ada, &since);
+    assert_eq!((&done["leaves"], &done["left"]), (&0.into(), &Value::Array(Vec::new())), "{done}");
+    assert_eq!(done["restored"], plan["restores"], "{done}");
+    assert_eq!(done["removed"], plan["removes"], "{done}");
+    assert_tree(&bob, &before);
+    settle_equal("notes", &[&ada, &bob]);
+    assert_tree(&ada, &before);
+    let again = undo(&bob, &ada, &since);
+    assert_eq!((&again["restored"], &again["removed"]), (&0.into(), &0.into()), "{again}");
+
+    let began = done["began_ms"].as_u64().unwrap().to_string();
+    let back = undo(&bob, &bob, &began);
+    assert_eq!(back["leaves"], 0, "{back}");
+    assert_tree(&bob, &broken);
+    settle_equal("notes", &[&ada, &bob]);
+    assert_eq!(bob.conflicts("notes"), []);
 }

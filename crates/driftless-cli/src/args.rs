@@ -87,6 +87,11 @@ pub(crate) enum Command {
     /// See and put back what sync or a resolution displaced.
     #[command(subcommand)]
     History(History),
+    /// Undo everything that a device changed since a time: shows what that would do, and with --yes does it.
+    ///
+    /// What was overwritten or deleted comes back from this device's history, what the device made is deleted, and
+    /// what others changed since stays. All of it is a change of this device that can be undone in turn.
+    Undo(Undo),
     /// List what happened lately, newest first; what a device did to many files is one line.
     Activity {
         /// Only what happened in this folder.
@@ -508,6 +513,22 @@ pub(crate) enum Conflict {
     },
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct Undo {
+    /// Whose changes.
+    #[arg(value_name = "D")]
+    pub(crate) device: String,
+    /// Since when: `14:00`, `2h`, `30m` or `3d` ago, `2026-11-21`, an RFC 3339 time or milliseconds since 1970.
+    #[arg(long, value_name = "WHEN", value_parser = when::parse)]
+    pub(crate) since: u64,
+    /// Only in this folder.
+    #[arg(long, value_name = "F")]
+    pub(crate) folder: Option<String>,
+    /// Really do it.
+    #[arg(long)]
+    pub(crate) yes: bool,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum History {
     /// List what was displaced, newest first.
@@ -657,6 +678,8 @@ mod tests {
             "history search --path p --since 2h --until 14:00",
             "history space",
             "history space F",
+            "undo D --since 14:00",
+            "undo D --since 2h --folder F --yes",
             "activity",
             "activity F --number 5",
             "transfers",

@@ -14,6 +14,7 @@ mod pair;
 mod settings;
 mod setup;
 mod status;
+mod undo;
 mod watch;
 
 use crate::args::{Cli, Command};
@@ -50,6 +51,7 @@ fn ask(session: &Session, command: Command) -> Result<(), Failure> {
             Command::Wait(wait) => watch::wait(session, wait).await,
             Command::Conflict(command) => conflict::run(session, command).await,
             Command::History(command) => history::run(session, command).await,
+            Command::Undo(undo) => undo::run(session, undo).await,
             Command::Activity { folder, number } => activity::list(session, folder, number).await,
             Command::Transfers { folder } => activity::transfers(session, folder).await,
             Command::Events { since, follow } => watch::events(session, since, follow).await,

@@ -18,6 +18,7 @@ mod folders;
 mod history;
 mod listing;
 mod pairing;
+mod place;
 mod resolve;
 mod restore;
 mod rules;
@@ -27,6 +28,7 @@ mod space;
 mod status;
 pub(crate) mod texts;
 mod undo;
+mod undo_device;
 mod wait;
 
 use std::sync::Arc;
@@ -121,14 +123,14 @@ async fn answer(
         Request::ActivityList(q) => Reply::to(&q, activity::list(hub, &q).await?),
         Request::HistoryList(q) => Reply::to(&q, history::list(hub, &q).await?),
         Request::HistorySpace(q) => Reply::to(&q, space::space(hub, &q).await?),
+        Request::UndoPreview(q) => Reply::to(&q, undo_device::preview(hub, &q).await?),
+        Request::UndoApply(q) => Reply::to(&q, undo_device::apply(hub, &q).await?),
         Request::HistoryRestore(q) => Reply::to(&q, restore::restore(hub, &q).await?),
         Request::ConflictForesee(_)
         | Request::PolicyList(_)
         | Request::PolicySet(_)
         | Request::PolicySimulate(_)
-        | Request::ContentPreview(_)
-        | Request::UndoPreview(_)
-        | Request::UndoApply(_) => {
+        | Request::ContentPreview(_) => {
             Err(failure::refused(format!("{} is not answered by this version", request.name())))
         }
         Request::SettingsGet(q) => Reply::to(&q, settings::get(hub)),

@@ -252,17 +252,47 @@ impl<I: Index> Engine<I> {
             let Some((last, _)) = page.last() else { return Ok(()) };
             after = Some(last.clone());
             for (path, entry) in page {
-                let content =
-                    entry.present().map_or(Content::Tombstone { moved_to: None }, |disk| {
-                        disk.record.content.clone()
-                    });
-                let Some(record) = self.writer(&entry).choose(&entry, content) else { continue };
-                let mut after = entry.clone();
-                after.write(record.clone());
-                after.disk = entry.present().map(|disk| OnDisk { record, ..disk.clone() });
-                self.store(&path, &entry, after)?;
+                self.write_tree_over(&path, &entry, None)?;
             }
         }
+    }
+
+    /// Writes what the tree has over versions that are on their way into it. A
+    /// path that has changed since, or is being changed, stays as it is.
+    pub(crate) fn insist(&mut self, paths: Vec<(RelPath, VersionVector)>) -> Result<(), I::Error> {
+        for (path, version) in paths {
+            let entry = self.entry(&path)?;
+            let is_as_believed = entry.shown().is_some_and(|shown| shown.version == version);
+            if is_as_believed
+                && entry.is_needed()
+                && !entry.heads.is_conflict()
+                && self.config.mode != Mode::ReceiveOnly
+                && !self.work.is_touching(&path)
+            {
+                // What was edited elsewhere meanwhile, from what is here, is newer.
+                let here = entry.present().and_then(|disk| disk.record.content.file());
+                self.write_tree_over(&path, &entry, here.map(|(content, _)| content))?;
+            }
+        }
+        Ok(())
+    }
+
+    /// Writes a version that supersedes every head and holds what the tree has.
+    fn write_tree_over(
+        &mut self,
+        path: &RelPath,
+        entry: &Entry,
+        previous: Option<ContentId>,
+    ) -> Result<(), I::Error> {
+        let content = entry
+            .present()
+            .map_or(Content::Tombstone { moved_to: None }, |disk| disk.record.content.clone());
+        let Some(record) = self.writer(entry).choose(entry, content) else { return Ok(()) };
+        let record = FileRecord { previous, ..record };
+        let mut after = entry.clone();
+        after.write(record.clone());
+        after.disk = entry.present().map(|disk| OnDisk { record, ..disk.clone() });
+        self.store(path, entry, after)
     }
 
     /// Takes back local changes of a receive-only folder, and what changed

@@ -251,6 +251,7 @@ impl<I: Index> Engine<I> {
                 Ok(())
             }
             Input::Override => self.override_others(),
+            Input::Insist(paths) => self.insist(paths),
             Input::Revert(paths) => self.revert(paths),
             Input::Keep(paths) => self.keep_suspects(paths),
             Input::RulesChanged => self.forget_ignored(),

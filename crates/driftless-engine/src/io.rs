@@ -104,6 +104,9 @@ pub enum Input {
     Confirm,
     /// A person wants this device's state to win everywhere (send-only).
     Override,
+    /// A person keeps what the tree has of these paths, though the version that
+    /// they are given with, and that is not in the tree yet, would replace it.
+    Insist(Vec<(RelPath, VersionVector)>),
     /// A person takes back local changes; empty means all.
     Revert(Vec<RelPath>),
     /// A person takes files that changed without a trace for what they should

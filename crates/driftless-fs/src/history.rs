@@ -44,6 +44,9 @@ pub struct Version {
     pub mtime_ns: i64,
     /// When it was displaced, in milliseconds since 1970, to the second.
     pub displaced_ms: u64,
+    /// When its inode last changed, in nanoseconds since 1970. As it comes here by rename, this
+    /// tells in which order versions came that were displaced within one second.
+    pub ctime_ns: i64,
     /// Why it was displaced.
     pub reason: VersionReason,
     /// The first group of the device whose change displaced it.
@@ -144,6 +147,7 @@ fn version(
         size_bytes: stat.size_bytes,
         mtime_ns: stat.mtime_ns,
         displaced_ms: parsed.displaced_ms,
+        ctime_ns: stat.ctime_ns,
         reason: parsed.reason,
         device_short: parsed.device_short,
         target,

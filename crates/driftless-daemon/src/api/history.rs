@@ -96,6 +96,7 @@ mod tests {
             size_bytes: 0,
             mtime_ns: 0,
             displaced_ms,
+            ctime_ns: 0,
             reason: VersionReason::Deleted,
             device_short: "unknown".to_owned(),
             target: None,

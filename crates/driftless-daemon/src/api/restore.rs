@@ -11,20 +11,17 @@ use std::time::Duration;
 
 use driftless_control::api::{HistoryRestore, Restored};
 use driftless_control::{ApiError, ErrorCode};
-use driftless_core::plan::Reason;
-use driftless_core::record::MODE_MASK;
 use driftless_core::{
-    Content, DeviceId, Displaced, Entry, Index, Outcome as StepOutcome, Precondition, RelPath, Step,
+    Content, DeviceId, Entry, Index, Outcome as StepOutcome, Precondition, RelPath, Step,
 };
-use driftless_fs::history::{Version, open_version, restore_to_staging};
-use driftless_fs::{Hashed, Ignore, Root, Scope};
-use tokio::time::timeout;
+use driftless_fs::history::{Version, open_version};
+use driftless_fs::{Ignore, Root, Scope};
 
 use super::failure::{because, failed, not_found, refused, usage};
 use super::history::{parse_path, versions};
-use super::{Outcome, ask, blocking, find_folder, running};
+use super::place::{self, Ready};
+use super::{Outcome, ask, blocking, find_folder};
 use crate::config::FolderConfig;
-use crate::folder::Message;
 use crate::hub::Hub;
 
 /// How often a path that was not as believed is looked at again.
@@ -32,9 +29,6 @@ const TRIES: u32 = 3;
 
 /// How long such a look may take.
 const LOOK: Duration = Duration::from_secs(10);
-
-/// The permissions of directories that have to be made.
-const DIRECTORY_MODE: u16 = 0o755;
 
 pub(super) async fn restore(hub: &Hub, request: &HistoryRestore) -> Outcome<Restored> {
     let folder = find_folder(hub, &request.folder)?;
@@ -127,9 +121,7 @@ async fn put_back(
         // From the outermost directory that may have been made.
         let top = target.components().next().unwrap_or_default();
         let scope = Scope { path: RelPath::parse(top).ok(), recursive: true };
-        let (shared, mut view) = running(hub, folder)?;
-        view.borrow_and_update();
-        let _ = shared.inbox.send(Message::Scan(Some(vec![scope]))).await;
+        place::look_at(hub, folder, Some(vec![scope])).await?;
         match outcome {
             StepOutcome::Applied(_) => return Ok(Restored { path: target.to_string() }),
             StepOutcome::Blocked(problem) => {
@@ -140,10 +132,7 @@ async fn put_back(
                 return Err(refused(message).with_hint("put it elsewhere with --to"));
             }
             StepOutcome::Stale | StepOutcome::NotStaged | StepOutcome::NoParent => {
-                // The first answer comes before the scan is begun and shown, the second after.
-                let _ = shared.ask(|_| ()).await;
-                let _ = shared.ask(|_| ()).await;
-                let _ = timeout(LOOK, view.wait_for(|view| !view.scanning)).await;
+                place::has_looked(hub, folder, LOOK).await?;
             }
         }
     }
@@ -172,58 +161,19 @@ fn carry_out(
     chain: &[(RelPath, Entry)],
     own: DeviceId,
 ) -> Outcome<StepOutcome> {
-    let hashed = match version.target {
-        Some(_) => None,
-        None => Some(
-            restore_to_staging(root, &version.id)
-                .map_err(|error| because("the version cannot be read", &error))?,
-        ),
+    let ready = Ready::stage(root, version)
+        .map_err(|error| because("the version cannot be read", &error))?;
+    let Some(((target, entry), parents)) = chain.split_last() else {
+        return Ok(StepOutcome::Stale);
     };
-    let steps = steps(version, hashed.as_ref(), chain, own);
+    let missing = parents.iter().filter(|(_, entry)| entry.present().is_none());
+    let mut steps: Vec<Step> =
+        missing.map(|(path, _)| place::directory(path.clone(), own)).collect();
+    steps.push(ready.step(target.clone(), Precondition::of(entry), own));
     let outcomes = driftless_fs::apply(root, steps, &Ignore::new(root));
     let bad = |outcome: &StepOutcome| !matches!(outcome, StepOutcome::Applied(_));
     let last = outcomes.last().map_or(StepOutcome::Stale, |(_, outcome)| outcome.clone());
     let first_bad = outcomes.into_iter().map(|(_, outcome)| outcome).find(bad);
     // A directory that is there after all is no obstacle once the file is in it.
     Ok(if bad(&last) { first_bad.unwrap_or(last) } else { last })
-}
-
-/// The directories that are missing, then the file or symlink itself.
-fn steps(
-    version: &Version,
-    hashed: Option<&Hashed>,
-    chain: &[(RelPath, Entry)],
-    own: DeviceId,
-) -> Vec<Step> {
-    let displaced = || Displaced::History { by: own, reason: Reason::Overwritten };
-    let Some(((target, entry), parents)) = chain.split_last() else { return Vec::new() };
-    let mut steps: Vec<Step> = parents
-        .iter()
-        .filter(|(_, entry)| entry.present().is_none())
-        .map(|(path, _)| Step::Directory {
-            path: path.clone(),
-            mode: DIRECTORY_MODE,
-            precondition: Precondition::Absent,
-            displaced: displaced(),
-        })
-        .collect();
-    let precondition = Precondition::of(entry);
-    let path = target.clone();
-    steps.extend(match (&version.target, hashed) {
-        (Some(target), _) => {
-            let target = target.clone();
-            Some(Step::Symlink { path, target, precondition, displaced: displaced() })
-        }
-        (None, Some(hashed)) => Some(Step::Install {
-            path,
-            content: hashed.content,
-            size_bytes: hashed.stat.size_bytes,
-            mode: u16::try_from(hashed.stat.mode & u32::from(MODE_MASK)).unwrap_or(0o644),
-            mtime_ns: hashed.stat.mtime_ns,
-            precondition,
-            displaced: displaced(),
-        }),
-        (None, None) => None,
-    });
-    steps
 }

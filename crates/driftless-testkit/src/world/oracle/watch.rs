@@ -34,6 +34,7 @@ impl<I: WorldIndex> World<I> {
                         | Input::Connected { .. }
                         | Input::Resolve(_)
                         | Input::Override
+                        | Input::Insist(_)
                         | Input::Revert(_)
                 )
         };
