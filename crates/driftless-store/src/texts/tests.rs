@@ -31,6 +31,7 @@ fn record(counters: &[(u64, u64)], text: &str) -> FileRecord {
         device: DeviceId::from_bytes([3; 32]),
         changed_ms: 7,
         moved_from: None,
+        policy_rounds: 0,
     }
 }
 
