@@ -43,6 +43,9 @@ struct Arguments {
 }
 
 fn main() -> ExitCode {
+    if driftless_daemon::thumbnail::is_asked() {
+        return driftless_daemon::thumbnail::make();
+    }
     match app::run(Arguments::parse()) {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {

@@ -1,6 +1,7 @@
 //! What small texts held before: the base of a conflict, and what local changes replaced.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
 
 use serde_json::Value;
 
@@ -90,4 +91,158 @@ fn what_a_conflict_was_made_from_is_known_on_both_devices() {
         let again = compared(device, "both.txt");
         assert_eq!(again["base"], BASE, "not how it was settled: {again}");
     }
+}
+
+/// The versions of a path that history has: names and reasons, newest first.
+fn past(device: &Device, path: &str) -> Vec<(String, String)> {
+    let list = device.json(&["history", "list", "notes", path]);
+    let text = |value: &Value| value.as_str().unwrap().to_owned();
+    let entries = list.as_array().unwrap().iter();
+    entries.map(|entry| (text(&entry["version"]), text(&entry["reason"]))).collect()
+}
+
+/// Waits until history has versions of a path that went for these reasons, newest first.
+fn has_past(device: &Device, path: &str, reasons: &[&str]) -> Vec<String> {
+    until(SOON, &format!("{path} was {reasons:?} on {}", device.name()), || {
+        let past = past(device, path);
+        let found: Vec<_> = past.iter().map(|(_, reason)| reason.as_str()).collect();
+        check(found == reasons, || format!("{found:?}"))?;
+        Ok(past.into_iter().map(|(version, _)| version).collect())
+    })
+}
+
+/// I1: also what a person replaced or deleted on this very device, if it was a text.
+#[test]
+fn a_local_edit_and_a_local_deletion_of_a_text_can_be_taken_back() {
+    let scratch = Scratch::new();
+    let (mut ada, bob) = two_devices(&scratch);
+    let (edited, removed) = (ada.path("notes/edited.txt"), ada.path("notes/in/removed.txt"));
+    fs::create_dir(ada.path("notes/in")).unwrap();
+    let long = format!("{BASE}{}", "a line like many\n".repeat(20_000));
+    fs::write(&edited, "first\n").unwrap();
+    fs::write(&removed, &long).unwrap();
+    fs::set_permissions(&removed, fs::Permissions::from_mode(0o640)).unwrap();
+    fs::write(ada.path("notes/binary"), b"a\0b").unwrap();
+    settle_equal("notes", &[&ada, &bob]);
+
+    fs::write(&edited, "second\n").unwrap();
+    fs::remove_file(&removed).unwrap();
+    fs::remove_file(ada.path("notes/binary")).unwrap();
+    settle_equal("notes", &[&ada, &bob]);
+    has_past(&ada, "edited.txt", &["edited"]);
+    ada.stop();
+    ada.start();
+    let first = has_past(&ada, "edited.txt", &["edited"]).remove(0);
+    let gone = has_past(&ada, "in/removed.txt", &["removed"]).remove(0);
+    assert_eq!(past(&ada, "binary"), [], "it is no text, and in bob's history");
+    let found = ada.json(&["history", "search", "removed.txt"]);
+    assert_eq!(
+        (&found["entries"][0]["version"], found["entries"].as_array().unwrap().len()),
+        (&Value::from(&*gone), 1)
+    );
+    assert_eq!(found["entries"][0]["device_name"], "ada");
+    assert_eq!(ada.ok(&["history", "show", "notes", "edited.txt", "--version", &first]), "first\n");
+    let copy = scratch.join("copy");
+    let to = copy.to_str().unwrap();
+    ada.ok(&["history", "show", "notes", "in/removed.txt", "--version", &gone, "--output", to]);
+    assert_eq!(fs::read_to_string(&copy).unwrap(), long);
+
+    ada.ok(&["history", "restore", "notes", "edited.txt", "--version", &first]);
+    ada.ok(&["history", "restore", "notes", "in/removed.txt", "--version", &gone]);
+    settle_equal("notes", &[&ada, &bob]);
+    assert_eq!(fs::read_to_string(bob.path("notes/edited.txt")).unwrap(), "first\n");
+    assert_eq!(fs::read_to_string(bob.path("notes/in/removed.txt")).unwrap(), long);
+    assert_eq!(removed.metadata().unwrap().permissions().mode() & 0o777, 0o640);
+    has_past(&ada, "edited.txt", &["overwritten", "edited"]);
+}
+
+/// P7: it is begun anew, and what the tree has is read again.
+#[test]
+fn a_damaged_database_of_texts_is_set_aside_and_filled_again() {
+    let scratch = Scratch::new();
+    let (mut ada, bob) = two_devices(&scratch);
+    write(&ada, "a.txt", "first\n");
+    settle_equal("notes", &[&ada, &bob]);
+    ada.stop();
+    let texts = ada.home().join("index/notes.texts.db");
+    fs::write(&texts, "no database").unwrap();
+    ada.start();
+    settle_equal("notes", &[&ada, &bob]);
+    assert!(ada.home().join("index/notes.texts.db.damaged").exists());
+    assert_eq!(texts.metadata().unwrap().permissions().mode() & 0o777, 0o600);
+    // It is read once the folder is quiet, and nothing says when that was.
+    let mut number = 0;
+    until(SOON, "an edit is restorable again", || {
+        number += 1;
+        write(&ada, "a.txt", &format!("{number}\n"));
+        ada.ok(&["folder", "rescan", "notes"]);
+        ada.ok(&["wait", "notes", "--timeout", "60"]);
+        check(!past(&ada, "a.txt").is_empty(), || "nothing".to_owned())
+    });
+}
+
+/// What a preview of the only version of a path in history says.
+fn preview(device: &Device, path: &str) -> Value {
+    let version = has_past(device, path, &["deleted"]).remove(0);
+    device.json(&["history", "show", "notes", path, "--version", &version])
+}
+
+/// H3: images are decoded within bounds, in a process of their own.
+#[test]
+fn previews_show_texts_and_images_and_survive_what_is_neither() {
+    let scratch = Scratch::new();
+    let (ada, bob) = two_devices(&scratch);
+    let files: [(&str, Vec<u8>); 5] = [
+        ("text.txt", "grün\n".into()),
+        ("dot.png", png(3, 2)),
+        ("bomb.png", png(60_000, 60_000)),
+        ("broken.png", png(3, 2)[..40].to_vec()),
+        ("binary", b"a\0b".to_vec()),
+    ];
+    for (name, bytes) in &files {
+        fs::write(ada.path("notes").join(name), bytes).unwrap();
+    }
+    settle_equal("notes", &[&ada, &bob]);
+    for (name, _) in &files {
+        fs::remove_file(ada.path("notes").join(name)).unwrap();
+    }
+    settle_equal("notes", &[&ada, &bob]);
+    let text = preview(&bob, "text.txt");
+    assert_eq!((&text["kind"], &text["text"]), (&"text".into(), &"grün\n".into()));
+    let dot = preview(&bob, "dot.png");
+    assert_eq!(
+        (&dot["kind"], &dot["width"], &dot["height"]),
+        (&"image".into(), &3.into(), &2.into())
+    );
+    assert!(dot["png"].as_str().unwrap().starts_with("iVBORw0KGgo"), "{dot}");
+    for (name, why) in [
+        ("bomb.png", "the image is too large to be shown"),
+        ("broken.png", "the image is damaged, or of a kind that is not shown"),
+        ("binary", "it is neither a text nor an image that could be shown"),
+    ] {
+        let shown = preview(&bob, name);
+        assert_eq!((&shown["kind"], &shown["why"]), (&"none".into(), &why.into()));
+    }
+}
+
+/// A PNG file of one grey that says to be of this size, and has two rows of three pixels.
+fn png(width: u32, height: u32) -> Vec<u8> {
+    let header = [&width.to_be_bytes()[..], &height.to_be_bytes(), &[8, 0, 0, 0, 0]].concat();
+    // Stored, not packed; each row begins with its filter.
+    let rows = [0, 9, 9, 9, 0, 9, 9, 9];
+    let sum = rows.iter().fold((1_u32, 0_u32), |(a, b), row| (a + row, b + a + row));
+    let rows = rows.map(|row| row as u8);
+    let sum = (sum.1 << 16 | sum.0).to_be_bytes();
+    let data = [&[0x78, 1, 1, 8, 0, 0xf7, 0xff][..], &rows, &sum].concat();
+    let chunk = |name: &[u8], data: &[u8]| {
+        let body = [name, data].concat();
+        [&(data.len() as u32).to_be_bytes()[..], &body, &crc(&body).to_be_bytes()].concat()
+    };
+    let parts = [chunk(b"IHDR", &header), chunk(b"IDAT", &data), chunk(b"IEND", b"")];
+    [&b"\x89PNG\r\n\x1a\n"[..], &parts.concat()].concat()
+}
+
+fn crc(bytes: &[u8]) -> u32 {
+    let step = |crc: u32, _| crc >> 1 ^ 0xedb8_8320 & (crc & 1).wrapping_neg();
+    !bytes.iter().fold(!0, |crc, byte| (0..8).fold(crc ^ u32::from(*byte), step))
 }

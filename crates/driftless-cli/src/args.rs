@@ -571,6 +571,20 @@ pub(crate) enum History {
         #[arg(value_name = "F")]
         folder: Option<String>,
     },
+    /// Show what a version holds, or copy it out.
+    Show {
+        #[arg(value_name = "F")]
+        folder: String,
+        /// The path below the folder that it had.
+        #[arg(value_name = "PATH")]
+        path: String,
+        /// Which version, as `history list` names it.
+        #[arg(long, value_name = "V")]
+        version: String,
+        /// Write all of it to this file, which must not exist, instead.
+        #[arg(long, value_name = "FILE")]
+        output: Option<PathBuf>,
+    },
     /// Put a version back; what it replaces goes to history in turn.
     Restore {
         #[arg(value_name = "F")]
@@ -673,6 +687,8 @@ mod tests {
             "history list F",
             "history list F p",
             "history restore F p --version V --to q",
+            "history show F p --version V",
+            "history show F p --version V --output f",
             "history search text",
             "history search text --folder F --device D --number 5",
             "history search --path p --since 2h --until 14:00",

@@ -11,6 +11,7 @@ mod generate;
 mod history;
 mod link;
 mod pair;
+mod preview;
 mod settings;
 mod setup;
 mod status;

@@ -23,6 +23,9 @@ use crate::args::Cli;
 use crate::failure::Failure;
 
 fn main() -> ExitCode {
+    if driftless_daemon::thumbnail::is_asked() {
+        return driftless_daemon::thumbnail::make();
+    }
     let cli = match Cli::try_parse() {
         Ok(cli) => cli,
         Err(error) => return refuse_arguments(&error),

@@ -18,7 +18,9 @@ mod folders;
 mod history;
 mod listing;
 mod pairing;
+mod past;
 mod place;
+mod preview;
 mod resolve;
 mod restore;
 mod rules;
@@ -117,6 +119,7 @@ async fn answer(
         Request::ConflictShow(q) => Reply::to(&q, conflicts::show(hub, &q.id).await?),
         Request::ConflictResolve(q) => Reply::to(&q, resolve::resolve(hub, &q).await?),
         Request::ConflictUndo(q) => Reply::to(&q, undo::undo(hub, &q).await?),
+        Request::ContentPreview(q) => Reply::to(&q, preview::preview(hub, &q).await?),
         Request::ConflictTexts(q) => Reply::to(&q, texts::texts(hub, &q).await?),
         Request::HistorySearch(q) => Reply::to(&q, search::search(hub, &q).await?),
         Request::TransferList(q) => Reply::to(&q, activity::transfers(hub, &q)?),
@@ -129,8 +132,7 @@ async fn answer(
         Request::ConflictForesee(_)
         | Request::PolicyList(_)
         | Request::PolicySet(_)
-        | Request::PolicySimulate(_)
-        | Request::ContentPreview(_) => {
+        | Request::PolicySimulate(_) => {
             Err(failure::refused(format!("{} is not answered by this version", request.name())))
         }
         Request::SettingsGet(q) => Reply::to(&q, settings::get(hub)),

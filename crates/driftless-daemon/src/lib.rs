@@ -28,6 +28,7 @@ mod run;
 mod serve;
 mod session;
 mod throttle;
+pub mod thumbnail;
 mod transfer;
 mod trouble;
 mod views;

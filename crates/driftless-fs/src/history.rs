@@ -11,6 +11,7 @@ use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use driftless_core::record::MODE_MASK;
 use driftless_core::{RelPath, Stat};
 use rustix::fs::{AtFlags, FileType, Mode, RenameFlags, readlinkat};
 use rustix::io::{Errno, Result};
@@ -42,6 +43,8 @@ pub struct Version {
     pub size_bytes: u64,
     /// When it was last written, in nanoseconds since 1970.
     pub mtime_ns: i64,
+    /// Its permission bits.
+    pub mode: u16,
     /// When it was displaced, in milliseconds since 1970, to the second.
     pub displaced_ms: u64,
     /// When its inode last changed, in nanoseconds since 1970. As it comes here by rename, this
@@ -146,6 +149,7 @@ fn version(
         path: RelPath::child_of(dir, &parsed.original).ok()?,
         size_bytes: stat.size_bytes,
         mtime_ns: stat.mtime_ns,
+        mode: (stat.mode as u16) & MODE_MASK,
         displaced_ms: parsed.displaced_ms,
         ctime_ns: stat.ctime_ns,
         reason: parsed.reason,

@@ -1,4 +1,5 @@
-//! Reading small files whole, to compare and to keep what they hold.
+//! Reading small files whole, to compare and to keep what they hold, and
+//! staging what was kept.
 //!
 //! What is read is known to be the content that was asked for, wherever it
 //! lies: bytes that do not have its name are not handed out.
@@ -7,13 +8,13 @@ use std::fs::File;
 use std::os::fd::OwnedFd;
 
 use driftless_core::block::SINGLE_BLOCK_BYTES;
-use driftless_core::{Block, BlockHash, BlockList, ContentId, Level};
+use driftless_core::{Block, BlockHash, BlockList, ContentId, Level, RelPath};
 use rustix::fs::FileType;
 
 use crate::hash::blocks::boundaries;
-use crate::hash::read_exact_at;
+use crate::hash::{HashError, read_exact_at};
 use crate::root::Root;
-use crate::staging::{LocalPlace, StageError, open_place};
+use crate::staging::{LocalPlace, StageError, StagedFile, open_place, staged};
 use crate::stat::{kind_of, stat_of};
 
 /// How much is looked at to tell what cannot be text.
@@ -29,7 +30,16 @@ pub struct SmallFile {
 /// Opens a file of this folder; [`StageError::SourceChanged`] if it is not as
 /// believed, or no regular file.
 pub fn open(root: &Root, place: &LocalPlace) -> Result<File, StageError> {
-    let fd = open_place(root, place)?;
+    regular(open_place(root, place)?)
+}
+
+/// Opens what the tree has at `path` now; [`StageError::SourceChanged`] if that
+/// is no regular file.
+pub fn open_path(root: &Root, path: &RelPath) -> Result<File, StageError> {
+    regular(root.open_file(path).map_err(HashError::from)?)
+}
+
+fn regular(fd: OwnedFd) -> Result<File, StageError> {
     match kind_of(&stat_of(&rustix::fs::fstat(&fd)?)) {
         FileType::RegularFile => Ok(File::from(fd)),
         _ => Err(StageError::SourceChanged),
@@ -69,8 +79,34 @@ impl SmallFile {
     }
 }
 
+/// Stages bytes as content in blocks of the level that a file of their size
+/// gets, so that they can be applied. Returns how it is called.
+pub fn stage_bytes(root: &Root, bytes: &[u8]) -> Result<ContentId, StageError> {
+    let level = Level::for_size(bytes.len() as u64, None);
+    let blocks = blocks_of(bytes, level).ok_or(StageError::WrongList)?;
+    let content = blocks.content_id();
+    if staged(root, &content) {
+        return Ok(content);
+    }
+    let file = StagedFile::begin(root, content, blocks.clone())?;
+    let missing = file.missing();
+    for (index, (offset, block)) in blocks.with_offsets().enumerate() {
+        let start = usize::try_from(offset).unwrap_or(usize::MAX);
+        let piece = bytes.get(start..start.saturating_add(block.len as usize));
+        if missing.contains(&index) {
+            file.write_block(index, piece.ok_or(StageError::WrongList)?)?;
+        }
+    }
+    file.finish()?;
+    Ok(content)
+}
+
 /// The name of the content that is `bytes`, in blocks of `level`.
 fn content_of(bytes: &[u8], level: Level) -> Option<ContentId> {
+    Some(blocks_of(bytes, level)?.content_id())
+}
+
+fn blocks_of(bytes: &[u8], level: Level) -> Option<BlockList> {
     let ends = match bytes.len() as u64 {
         0 => Vec::new(),
         1..=SINGLE_BLOCK_BYTES => vec![bytes.len()],
@@ -82,12 +118,12 @@ fn content_of(bytes: &[u8], level: Level) -> Option<ContentId> {
         start = end;
         Block { hash: BlockHash::of(bytes), len: bytes.len() as u32 }
     };
-    Some(BlockList::new(ends.into_iter().map(block).collect()).ok()?.content_id())
+    BlockList::new(ends.into_iter().map(block).collect()).ok()
 }
 
 #[cfg(test)]
 mod tests {
-    use driftless_core::{FolderId, InstanceId, RelPath};
+    use driftless_core::{FolderId, InstanceId};
 
     use super::*;
     use crate::hash::hash_file;
@@ -112,6 +148,10 @@ mod tests {
             let place = LocalPlace::Path(path.clone(), hashed.stat);
             let file = SmallFile::open(&root, &place, 1 << 20).unwrap().unwrap();
             assert_eq!(file.read(hashed.content, hashed.level).unwrap(), bytes, "{len}");
+            if hashed.level == Level::for_size(len as u64, None) {
+                assert_eq!(stage_bytes(&root, &bytes).unwrap(), hashed.content);
+                assert!(staged(&root, &hashed.content), "{len}");
+            }
             let other = ContentId::from_bytes([7; 32]);
             assert!(matches!(file.read(other, hashed.level), Err(StageError::Mismatch)));
             let tight = SmallFile::open(&root, &place, 100_000).unwrap();

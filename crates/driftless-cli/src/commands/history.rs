@@ -36,6 +36,10 @@ pub(super) async fn run(session: &Session, command: History) -> Result<(), Failu
                 folders.iter().map(space_text).collect::<Vec<_>>().join("\n")
             })
         }
+        History::Show { folder, path, version, output } => {
+            let what = (folder_word(&folder)?, below(&path), version);
+            super::preview::of_history(session, what, output).await
+        }
         History::Restore { folder, path, version, to } => {
             let folder = folder_word(&folder)?;
             let request = HistoryRestore {

@@ -8,15 +8,15 @@ use driftless_fs::Root;
 use driftless_fs::history::{Version, VersionReason};
 
 use super::failure::{because, usage};
-use super::{Outcome, ask, blocking, find_folder, page_size};
+use super::past::Past;
+use super::{Outcome, blocking, find_folder, page_size};
 use crate::hub::Hub;
 
 pub(super) async fn list(hub: &Hub, request: &HistoryList) -> Outcome<HistoryPage> {
     let folder = find_folder(hub, &request.folder)?;
     let within = request.path.as_deref().map(parse_path).transpose()?;
     let after = request.after.as_deref().map(parse_cursor).transpose()?;
-    let root = ask(hub, &folder, |asked| Ok(asked.root.clone())).await?;
-    let versions = versions(root, within).await?;
+    let versions = Past::of(hub, &folder).await?.versions(within).await?;
     let (versions, next) = page(versions, after.as_ref(), page_size(request.limit));
     let entries = versions.into_iter().map(|version| view(hub, version)).collect();
     Ok(HistoryPage { entries, next })
@@ -27,7 +27,7 @@ pub(super) fn parse_path(text: &str) -> Outcome<RelPath> {
     RelPath::parse(text).map_err(|error| usage(format!("{text:?} is no path in a folder: {error}")))
 }
 
-/// The versions of a path and of what was below it.
+/// The displaced files of a path and of what was below it.
 pub(super) async fn versions(root: Root, within: Option<RelPath>) -> Outcome<Vec<Version>> {
     blocking(move || {
         driftless_fs::history::list(&root, within.as_ref())
@@ -81,6 +81,8 @@ pub(super) fn view(hub: &Hub, version: Version) -> HistoryEntry {
             VersionReason::Deleted => HistoryReason::Deleted,
             VersionReason::Resolved => HistoryReason::Conflict,
             VersionReason::Reverted => HistoryReason::Reverted,
+            VersionReason::Edited => HistoryReason::Edited,
+            VersionReason::Removed => HistoryReason::Removed,
         },
     }
 }
@@ -95,6 +97,7 @@ mod tests {
             path: RelPath::parse("a").unwrap(),
             size_bytes: 0,
             mtime_ns: 0,
+            mode: 0o644,
             displaced_ms,
             ctime_ns: 0,
             reason: VersionReason::Deleted,

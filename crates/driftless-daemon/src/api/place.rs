@@ -5,9 +5,9 @@
 
 use driftless_core::plan::Reason;
 use driftless_core::record::MODE_MASK;
-use driftless_core::{DeviceId, Displaced, Precondition, RelPath, Step};
+use driftless_core::{ContentId, DeviceId, Displaced, Precondition, RelPath, Step};
 use driftless_fs::history::{Version, restore_to_staging};
-use driftless_fs::{Hashed, Root, StageError};
+use driftless_fs::{Root, StageError};
 use tokio::time::timeout;
 
 use super::{Outcome, running};
@@ -21,7 +21,16 @@ const DIRECTORY_MODE: u16 = 0o755;
 /// A version that is ready to be put in place.
 pub(super) enum Ready {
     /// A file; its content is staged.
-    File(Hashed),
+    File {
+        /// Names the content.
+        content: ContentId,
+        /// Its size in bytes.
+        size_bytes: u64,
+        /// Permission bits.
+        mode: u16,
+        /// The modification time in nanoseconds since 1970.
+        mtime_ns: i64,
+    },
     /// A symlink with this target.
     Symlink(Box<str>),
 }
@@ -31,7 +40,12 @@ impl Ready {
     pub(super) fn stage(root: &Root, version: &Version) -> Result<Self, StageError> {
         match &version.target {
             Some(target) => Ok(Self::Symlink(target.clone())),
-            None => restore_to_staging(root, &version.id).map(Self::File),
+            None => restore_to_staging(root, &version.id).map(|hashed| Self::File {
+                content: hashed.content,
+                size_bytes: hashed.stat.size_bytes,
+                mode: u16::try_from(hashed.stat.mode & u32::from(MODE_MASK)).unwrap_or(0o644),
+                mtime_ns: hashed.stat.mtime_ns,
+            }),
         }
     }
 
@@ -42,15 +56,9 @@ impl Ready {
             Self::Symlink(target) => {
                 Step::Symlink { path, target: target.clone(), precondition, displaced }
             }
-            Self::File(hashed) => Step::Install {
-                path,
-                content: hashed.content,
-                size_bytes: hashed.stat.size_bytes,
-                mode: u16::try_from(hashed.stat.mode & u32::from(MODE_MASK)).unwrap_or(0o644),
-                mtime_ns: hashed.stat.mtime_ns,
-                precondition,
-                displaced,
-            },
+            &Self::File { content, size_bytes, mode, mtime_ns } => {
+                Step::Install { path, content, size_bytes, mode, mtime_ns, precondition, displaced }
+            }
         }
     }
 }

@@ -5,7 +5,8 @@
 //! scan that follows makes it known. Outside, it is a plain copy that replaces
 //! nothing.
 
-use std::os::unix::fs::{OpenOptionsExt as _, symlink};
+use std::io::Read;
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, symlink};
 use std::path::Path;
 use std::time::Duration;
 
@@ -15,11 +16,12 @@ use driftless_core::{
     Content, DeviceId, Entry, Index, Outcome as StepOutcome, Precondition, RelPath, Step,
 };
 use driftless_fs::history::{Version, open_version};
-use driftless_fs::{Ignore, Root, Scope};
+use driftless_fs::{Ignore, Scope};
 
 use super::failure::{because, failed, not_found, refused, usage};
-use super::history::{parse_path, versions};
-use super::place::{self, Ready};
+use super::history::parse_path;
+use super::past::Past;
+use super::place;
 use super::{Outcome, ask, blocking, find_folder};
 use crate::config::FolderConfig;
 use crate::hub::Hub;
@@ -33,8 +35,8 @@ const LOOK: Duration = Duration::from_secs(10);
 pub(super) async fn restore(hub: &Hub, request: &HistoryRestore) -> Outcome<Restored> {
     let folder = find_folder(hub, &request.folder)?;
     let path = parse_path(&request.path)?;
-    let root = ask(hub, &folder, |asked| Ok(asked.root.clone())).await?;
-    let listed = versions(root.clone(), Some(path.clone())).await?;
+    let past = Past::of(hub, &folder).await?;
+    let listed = past.versions(Some(path.clone())).await?;
     let version = listed
         .into_iter()
         .find(|version| version.id == request.version && version.path == path)
@@ -43,15 +45,15 @@ pub(super) async fn restore(hub: &Hub, request: &HistoryRestore) -> Outcome<Rest
                 .with_hint(format!("driftless history list {} lists them", folder.id))
         })?;
     match request.to.as_deref() {
-        None => put_back(hub, &folder, root, version, path).await,
+        None => put_back(hub, &folder, (past, version), path).await,
         Some(to) if Path::new(to).is_absolute() => match below(&folder, to)? {
-            Some(target) => put_back(hub, &folder, root, version, target).await,
+            Some(target) => put_back(hub, &folder, (past, version), target).await,
             None => {
                 let to = to.to_owned();
-                blocking(move || copy_out(&root, &version, Path::new(&to))).await
+                blocking(move || copy_out(&past, &version, Path::new(&to))).await
             }
         },
-        Some(to) => put_back(hub, &folder, root, version, parse_path(to)?).await,
+        Some(to) => put_back(hub, &folder, (past, version), parse_path(to)?).await,
     }
 }
 
@@ -64,7 +66,7 @@ fn below(folder: &FolderConfig, to: &str) -> Outcome<Option<RelPath>> {
 }
 
 /// Copies a version to where nothing is.
-fn copy_out(root: &Root, version: &Version, to: &Path) -> Outcome<Restored> {
+fn copy_out(past: &Past, version: &Version, to: &Path) -> Outcome<Restored> {
     let unwritten = |error: std::io::Error| match error.kind() {
         std::io::ErrorKind::AlreadyExists => {
             ApiError::new(ErrorCode::AlreadyExists, format!("{} exists", to.display()))
@@ -75,13 +77,12 @@ fn copy_out(root: &Root, version: &Version, to: &Path) -> Outcome<Restored> {
     match &version.target {
         Some(target) => symlink(&**target, to).map_err(unwritten)?,
         None => {
-            let mut from = open_version(root, &version.id)
-                .map_err(|error| because("the version cannot be read", &error))?;
+            let (mut from, mode) = open(past, version)?;
             let mut options = std::fs::OpenOptions::new();
             let mut file =
                 options.write(true).create_new(true).mode(0o600).open(to).map_err(unwritten)?;
             let copied = std::io::copy(&mut from, &mut file).and_then(|_| {
-                file.set_permissions(from.metadata()?.permissions())?;
+                file.set_permissions(std::fs::Permissions::from_mode(mode.into()))?;
                 file.sync_all()
             });
             if let Err(error) = copied {
@@ -94,12 +95,21 @@ fn copy_out(root: &Root, version: &Version, to: &Path) -> Outcome<Restored> {
     Ok(Restored { path: to.display().to_string() })
 }
 
+/// What a version holds, and its permission bits.
+fn open(past: &Past, version: &Version) -> Outcome<(Box<dyn Read>, u16)> {
+    if let Some(text) = past.text(version)? {
+        return Ok((Box::new(std::io::Cursor::new(text)), version.mode));
+    }
+    let file = open_version(&past.root, &version.id)
+        .map_err(|error| because("the version cannot be read", &error))?;
+    Ok((Box::new(file), version.mode))
+}
+
 /// Puts a version in place in the tree.
 async fn put_back(
     hub: &Hub,
     folder: &FolderConfig,
-    root: Root,
-    version: Version,
+    (past, version): (Past, Version),
     target: RelPath,
 ) -> Outcome<Restored> {
     for _ in 0..TRIES {
@@ -116,8 +126,8 @@ async fn put_back(
         })
         .await?;
         check_place(&known)?;
-        let (own, root, version) = (hub.device, root.clone(), version.clone());
-        let outcome = blocking(move || carry_out(&root, &version, &known, own)).await?;
+        let (own, past, version) = (hub.device, past.clone(), version.clone());
+        let outcome = blocking(move || carry_out(&past, &version, &known, own)).await?;
         // From the outermost directory that may have been made.
         let top = target.components().next().unwrap_or_default();
         let scope = Scope { path: RelPath::parse(top).ok(), recursive: true };
@@ -156,13 +166,12 @@ fn check_place(chain: &[(RelPath, Entry)]) -> Outcome<()> {
 
 /// Stages the version and carries out what brings it to the end of `chain`.
 fn carry_out(
-    root: &Root,
+    past: &Past,
     version: &Version,
     chain: &[(RelPath, Entry)],
     own: DeviceId,
 ) -> Outcome<StepOutcome> {
-    let ready = Ready::stage(root, version)
-        .map_err(|error| because("the version cannot be read", &error))?;
+    let ready = past.stage(version)?;
     let Some(((target, entry), parents)) = chain.split_last() else {
         return Ok(StepOutcome::Stale);
     };
@@ -170,6 +179,7 @@ fn carry_out(
     let mut steps: Vec<Step> =
         missing.map(|(path, _)| place::directory(path.clone(), own)).collect();
     steps.push(ready.step(target.clone(), Precondition::of(entry), own));
+    let root = &past.root;
     let outcomes = driftless_fs::apply(root, steps, &Ignore::new(root));
     let bad = |outcome: &StepOutcome| !matches!(outcome, StepOutcome::Applied(_));
     let last = outcomes.last().map_or(StepOutcome::Stale, |(_, outcome)| outcome.clone());

@@ -5,11 +5,11 @@ use std::sync::Arc;
 
 use driftless_control::api::{FoundVersion, HistoryFound, HistorySearch};
 use driftless_core::{FolderId, RelPath};
-use driftless_fs::Root;
 use driftless_fs::history::{Query, Standing, Version};
 
 use super::failure::{because, usage};
-use super::{Outcome, ask, blocking, conflicts, find_folder, history, page_size};
+use super::past::{self, Past};
+use super::{Outcome, blocking, conflicts, find_folder, history, page_size};
 use crate::config::FolderConfig;
 use crate::hub::Hub;
 
@@ -49,8 +49,8 @@ pub(super) async fn search(hub: &Arc<Hub>, request: &HistorySearch) -> Outcome<H
     let limit = wanted.limit;
     let mut roots = Vec::with_capacity(folders.len());
     for folder in folders {
-        let root = ask(hub, &folder, |asked| Ok(asked.root.clone())).await?;
-        roots.push((folder, root));
+        let past = Past::of(hub, &folder).await?;
+        roots.push((folder, past));
     }
     let (mut found, cut_short) = blocking(move || look(roots, &wanted)).await?;
     found.sort_by_cached_key(|(folder, version)| {
@@ -93,11 +93,11 @@ fn parse_cursor(text: &str) -> Outcome<Place> {
 
 /// The newest of each folder, one more than wanted, and whether there was too much to look through.
 fn look(
-    folders: Vec<(FolderConfig, Root)>,
+    folders: Vec<(FolderConfig, Past)>,
     wanted: &Wanted,
 ) -> Outcome<(Vec<(FolderConfig, Version)>, bool)> {
     let (mut all, mut cut_short, mut names) = (Vec::new(), false, NAMES);
-    for (folder, root) in folders {
+    for (folder, past) in folders {
         let fits = |standing: &Standing, path: &RelPath, device: &str| {
             let is_behind = wanted.after.as_ref().is_none_or(|(ms, id, version)| {
                 (&standing.0, &folder.id, &standing.1) > (ms, id, version)
@@ -111,8 +111,14 @@ fn look(
                     .is_none_or(|text| path.as_str().to_lowercase().contains(text))
         };
         let query = Query { fits: &fits, within: wanted.path.as_ref(), limit: wanted.limit + 1 };
-        let found = driftless_fs::history::search(&root, query, &mut names)
+        let mut found = driftless_fs::history::search(&past.root, query, &mut names)
             .map_err(|error| because("history cannot be searched", &error))?;
+        let texts = past.texts(wanted.limit + 1, |text| {
+            let standing = (Reverse(text.displaced_ms), text.id.clone());
+            wanted.path.as_ref().is_none_or(|within| text.path.is_within(within))
+                && fits(&standing, &text.path, &text.device_short)
+        });
+        past::add(&mut found.versions, texts);
         cut_short |= found.cut_short;
         all.extend(found.versions.into_iter().map(|version| (folder.clone(), version)));
     }

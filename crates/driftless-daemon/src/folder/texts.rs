@@ -211,6 +211,11 @@ impl Texts {
         waiting.turns
     }
 
+    /// Whether this turn has ended.
+    fn is_over(&self, turn: u64) -> bool {
+        lock(&self.waiting).turns != turn
+    }
+
     /// Waits for something to do in this turn; `has_page` says whether a page of
     /// the index is left to go to.
     fn next(&self, turn: u64, has_page: bool) -> Next {

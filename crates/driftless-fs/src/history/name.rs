@@ -23,10 +23,14 @@ pub enum VersionReason {
     Reverted,
     /// It was found in the staging area after a crash.
     Recovered,
+    /// It was edited on this device; never in the name of a file.
+    Edited,
+    /// It was deleted on this device; never in the name of a file.
+    Removed,
 }
 
 impl VersionReason {
-    const ALL: [Self; 5] =
+    const IN_NAMES: [Self; 5] =
         [Self::Overwritten, Self::Deleted, Self::Resolved, Self::Reverted, Self::Recovered];
 
     /// The word in the file's name.
@@ -37,6 +41,8 @@ impl VersionReason {
             Self::Resolved => "resolved",
             Self::Reverted => "reverted",
             Self::Recovered => "recovered",
+            Self::Edited => "edited",
+            Self::Removed => "removed",
         }
     }
 }
@@ -109,7 +115,7 @@ pub(crate) fn parse(file_name: &str) -> Option<Parsed> {
         device = next()?;
     }
     let reason = next()?;
-    let reason = VersionReason::ALL.into_iter().find(|known| known.as_str() == reason)?;
+    let reason = VersionReason::IN_NAMES.into_iter().find(|known| known.as_str() == reason)?;
     let displaced_ms = parse_stamp(next()?)?;
     let is_device = device.len() == 7 && device.bytes().all(|byte| byte.is_ascii_alphanumeric());
     (is_device && !rest.is_empty()).then(|| Parsed {

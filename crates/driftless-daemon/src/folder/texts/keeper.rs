@@ -16,11 +16,14 @@ use crate::folder::{Asked, Message};
 /// How many entries of the index are looked at in one go.
 const PAGE: usize = 256;
 
+/// How many files are read between two looks at whether the folder closes.
+const FEW: usize = 16;
+
 /// How many bytes are held before they are written.
 const BATCH_BYTES: usize = 4 << 20;
 
 /// How much the thread gives way to all others.
-const NICE: i32 = 10;
+const NICE: i32 = 5;
 
 /// The thread, for as long as its folder is open.
 #[derive(Debug)]
@@ -194,7 +197,13 @@ impl Reading {
         };
         self.inbox.blocking_send(Message::Ask(Box::new(question))).ok()?;
         let (held, reached) = answered.blocking_recv().ok()??;
-        self.take(held.into_iter().map(Job::Holds).collect(), Used::WhenModified);
+        for held in held.chunks(FEW) {
+            if self.texts.is_over(self.turn) {
+                return None;
+            }
+            let jobs = held.iter().cloned().map(Job::Holds).collect();
+            self.take(jobs, Used::WhenModified);
+        }
         self.walking = reached.is_some();
         self.after = reached;
         if !self.walking {

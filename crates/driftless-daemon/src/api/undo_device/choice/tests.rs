@@ -112,6 +112,7 @@ impl Case {
             path: path(at),
             size_bytes: 3,
             mtime_ns: (SINCE_MS.cast_signed() + mtime_ms) * 1_000_000,
+            mode: 0o644,
             displaced_ms: displaced_ms - displaced_ms % 1000,
             ctime_ns: displaced_ms.cast_signed() * 1_000_000,
             reason: why,
