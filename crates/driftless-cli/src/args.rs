@@ -84,6 +84,9 @@ pub(crate) enum Command {
     /// See and settle files that were changed on several devices at once.
     #[command(subcommand)]
     Conflict(Conflict),
+    /// Say what settles conflicts without asking, per folder and pattern.
+    #[command(subcommand)]
+    Policy(Policy),
     /// See and put back what sync or a resolution displaced.
     #[command(subcommand)]
     History(History),
@@ -529,6 +532,48 @@ pub(crate) struct Undo {
     pub(crate) yes: bool,
 }
 
+/// A policy is `ask`, `newest` (by clocks that were compared), `device:D`, `merge` (texts, where the changes do
+/// not touch each other), or `command:/PROGRAM ARGUMENTS`, where {base}, {ours}, {theirs} and {merged} are files.
+#[derive(Debug, Subcommand)]
+pub(crate) enum Policy {
+    /// List the policies of folders on this device.
+    List {
+        /// Only those of this folder.
+        #[arg(value_name = "F")]
+        folder: Option<String>,
+    },
+    /// Choose what settles conflicts in a folder; the version that loses is kept in history.
+    Set {
+        #[arg(value_name = "F")]
+        folder: String,
+        /// ask, newest, device:D, merge, or command:/PROGRAM ARGUMENTS.
+        #[arg(value_name = "POLICY")]
+        policy: String,
+        /// Only for paths that this pattern fits, as in an ignore file; the first rule that fits counts.
+        #[arg(long = "for", value_name = "PATTERN")]
+        pattern: Option<String>,
+    },
+    /// Remove the rule for a pattern.
+    Remove {
+        #[arg(value_name = "F")]
+        folder: String,
+        #[arg(value_name = "PATTERN")]
+        pattern: String,
+    },
+    /// Say what policies would do to the conflicts that are open now; changes nothing.
+    Simulate {
+        /// Only in this folder.
+        #[arg(value_name = "F")]
+        folder: Option<String>,
+        /// Try this policy instead of the folder's.
+        #[arg(value_name = "POLICY")]
+        policy: Option<String>,
+        /// Only for paths that this pattern fits.
+        #[arg(long = "for", value_name = "PATTERN", requires = "policy")]
+        pattern: Option<String>,
+    },
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum History {
     /// List what was displaced, newest first.
@@ -684,6 +729,13 @@ mod tests {
             "conflict diff 1 --versions a b",
             "conflict undo 1",
             "conflict undo 1 2",
+            "policy list",
+            "policy list F",
+            "policy set F newest",
+            "policy set F device:D --for *.md",
+            "policy remove F *.md",
+            "policy simulate",
+            "policy simulate F merge --for *.md",
             "history list F",
             "history list F p",
             "history restore F p --version V --to q",

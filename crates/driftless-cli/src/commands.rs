@@ -11,6 +11,7 @@ mod generate;
 mod history;
 mod link;
 mod pair;
+mod policy;
 mod preview;
 mod settings;
 mod setup;
@@ -51,6 +52,7 @@ fn ask(session: &Session, command: Command) -> Result<(), Failure> {
             Command::Status { folder, follow } => status::run(session, folder, follow).await,
             Command::Wait(wait) => watch::wait(session, wait).await,
             Command::Conflict(command) => conflict::run(session, command).await,
+            Command::Policy(command) => policy::run(session, command).await,
             Command::History(command) => history::run(session, command).await,
             Command::Undo(undo) => undo::run(session, undo).await,
             Command::Activity { folder, number } => activity::list(session, folder, number).await,

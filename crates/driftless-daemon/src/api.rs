@@ -20,6 +20,7 @@ mod listing;
 mod pairing;
 mod past;
 mod place;
+mod policies;
 mod preview;
 mod resolve;
 mod restore;
@@ -47,6 +48,7 @@ use crate::run::Course;
 
 pub(crate) use listing::{Looks, forget_sums};
 pub(crate) use pairing::Pairing;
+pub(crate) use policies::run as run_policies;
 
 /// What a handler comes to.
 type Outcome<T> = Result<T, ApiError>;
@@ -121,6 +123,9 @@ async fn answer(
         Request::ConflictUndo(q) => Reply::to(&q, undo::undo(hub, &q).await?),
         Request::ContentPreview(q) => Reply::to(&q, preview::preview(hub, &q).await?),
         Request::ConflictTexts(q) => Reply::to(&q, texts::texts(hub, &q).await?),
+        Request::PolicyList(q) => Reply::to(&q, policies::list(hub, &q)?),
+        Request::PolicySet(q) => Reply::to(&q, policies::set(hub, &q).await?),
+        Request::PolicySimulate(q) => Reply::to(&q, policies::simulate(hub, &q).await?),
         Request::HistorySearch(q) => Reply::to(&q, search::search(hub, &q).await?),
         Request::TransferList(q) => Reply::to(&q, activity::transfers(hub, &q)?),
         Request::ActivityList(q) => Reply::to(&q, activity::list(hub, &q).await?),
@@ -129,10 +134,7 @@ async fn answer(
         Request::UndoPreview(q) => Reply::to(&q, undo_device::preview(hub, &q).await?),
         Request::UndoApply(q) => Reply::to(&q, undo_device::apply(hub, &q).await?),
         Request::HistoryRestore(q) => Reply::to(&q, restore::restore(hub, &q).await?),
-        Request::ConflictForesee(_)
-        | Request::PolicyList(_)
-        | Request::PolicySet(_)
-        | Request::PolicySimulate(_) => {
+        Request::ConflictForesee(_) => {
             Err(failure::refused(format!("{} is not answered by this version", request.name())))
         }
         Request::SettingsGet(q) => Reply::to(&q, settings::get(hub)),

@@ -15,6 +15,7 @@ mod change;
 mod general;
 mod lookup;
 mod parse;
+mod policies;
 pub mod provision;
 mod section;
 mod settings;
@@ -35,6 +36,7 @@ use crate::home::{Home, open_private};
 pub use change::EditError;
 pub(crate) use lookup::find_among;
 pub use lookup::{Kind, LookupError};
+pub use policies::{MAX_POLICY_RULES, Policies, PolicyRule, policy_word, read_policy};
 pub use settings::{
     DeviceConfig, FolderConfig, FolderMode, History, Hours, Limits, MAX_DEVICES_PER_FOLDER,
     MAX_NAME_BYTES, Settings, ThisDevice, sanitize_name,

@@ -62,6 +62,8 @@ pub(crate) struct Hub {
     told_requests: Mutex<BTreeSet<DeviceId>>,
     /// Counts changes of what folders this device shares, or how they stand.
     folder_changes: watch::Sender<u64>,
+    /// Counts the moments at which a policy may have something to settle.
+    policy_calls: watch::Sender<u64>,
     pairing: watch::Sender<Pairing>,
     shown_states: Mutex<BTreeMap<FolderId, (driftless_control::api::FolderState, Option<String>)>>,
     applying: tokio::sync::Mutex<()>,
@@ -116,6 +118,7 @@ impl Hub {
             memory: Mutex::new(memory),
             told_requests: Mutex::default(),
             folder_changes: watch::Sender::new(0),
+            policy_calls: watch::Sender::new(0),
             pairing: watch::Sender::new(Pairing::Closed),
             shown_states: Mutex::default(),
             applying: tokio::sync::Mutex::default(),
@@ -263,6 +266,16 @@ impl Hub {
     /// Hears when what this device shares changes.
     pub(crate) fn folder_changes(&self) -> watch::Receiver<u64> {
         self.folder_changes.subscribe()
+    }
+
+    /// A folder with open conflicts was told something.
+    pub(crate) fn call_policies(&self) {
+        self.policy_calls.send_modify(|count| *count += 1);
+    }
+
+    /// Hears when policies may have something to settle.
+    pub(crate) fn policy_calls(&self) -> watch::Receiver<u64> {
+        self.policy_calls.subscribe()
     }
 
     /// Publishes a folder's state if it differs from what was last published.

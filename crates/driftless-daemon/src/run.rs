@@ -141,6 +141,7 @@ async fn run_as_one_device(
     let mut tasks = JoinSet::new();
     tasks.spawn(hear_network(Arc::clone(&hub), net_events));
     tasks.spawn(tick(Arc::clone(&hub)));
+    tasks.spawn(api::run_policies(Arc::clone(&hub)));
     tasks.spawn(end_when_told(ended, course.clone()));
     let address = listened.first().copied();
     tracing::info!(device = %device.short(), ?address, "ready");

@@ -80,8 +80,8 @@ pub(crate) fn event_of(hub: &Hub, id: &FolderId, event: Event) -> Option<EventBo
             folder,
             id: conflict_id(id, &path),
             path: path.to_string(),
+            by_policy: settled.as_ref().is_some_and(|settled| settled.by.policy_rounds > 0),
             device: settled.map(|settled| settled.by.device.to_string()),
-            by_policy: false,
         },
         Event::StaleEdit { path, device, deleted } => EventBody::StaleEdit {
             folder,

@@ -80,6 +80,18 @@ async fn flagged(
     .await
 }
 
+/// The paths of a folder that have a conflict, in order.
+pub(super) async fn open_paths(hub: &Hub, folder: &FolderConfig) -> Outcome<Vec<RelPath>> {
+    let mut paths: Vec<RelPath> = Vec::new();
+    loop {
+        let page = flagged(hub, folder, paths.last().cloned(), PAGE).await?;
+        if page.is_empty() {
+            return Ok(paths);
+        }
+        paths.extend(page.into_iter().map(|(path, _)| path));
+    }
+}
+
 /// The conflict with this ID.
 pub(super) async fn find(hub: &Hub, id: &str) -> Outcome<(FolderConfig, RelPath, Entry)> {
     for folder in open_folders(hub) {

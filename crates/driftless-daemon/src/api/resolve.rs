@@ -193,7 +193,7 @@ fn mode_of(entry: &Entry) -> Option<u16> {
 }
 
 /// Brings a file from elsewhere into the folder's store of heads, durably.
-fn take_in(root: &Root, path: &Path, mode: Option<u16>) -> Outcome<Choice> {
+pub(super) fn take_in(root: &Root, path: &Path, mode: Option<u16>) -> Outcome<Choice> {
     let unreadable =
         |error: std::io::Error| because(&format!("{} cannot be read", path.display()), &error);
     let untaken =

@@ -6,9 +6,10 @@
 use std::path::PathBuf;
 
 use driftless_core::brake::Brake;
-use driftless_core::{DeviceId, FolderId};
+use driftless_core::{DeviceId, FolderId, Policy};
 use toml_edit::{Array, ArrayOfTables, DocumentMut, InlineTable, Item, Table, TableLike, Value};
 
+use super::policies::{Policies, policy_word};
 use super::section::NO_BOUND;
 use super::settings::{
     DEFAULT_RESCAN, DEFAULT_SCRUB_DAYS, DeviceConfig, FolderConfig, FolderMode, History,
@@ -53,6 +54,7 @@ impl FolderConfig {
             paused: false,
             history: History::default(),
             own_history: false,
+            policies: Policies::default(),
             mass_change: Some(Brake::default()),
             rescan: Some(DEFAULT_RESCAN),
             scrub: scrub_every(DEFAULT_SCRUB_DAYS),
@@ -214,6 +216,23 @@ impl Config {
         })
     }
 
+    /// Says what settles the conflicts of a folder.
+    ///
+    /// # Errors
+    ///
+    /// When it is not listed, or a pattern is none.
+    pub fn set_folder_policies(
+        &mut self,
+        id: &FolderId,
+        policies: &Policies,
+    ) -> Result<(), EditError> {
+        let index = self.folder_index(id)?;
+        self.change(|document| {
+            let Some(folder) = table_at(document, "folder", index) else { return };
+            put_policies(folder, policies);
+        })
+    }
+
     /// Shares a folder with further devices; one that has it already is no error.
     ///
     /// # Errors
@@ -363,10 +382,29 @@ fn folder_table(folder: &FolderConfig, path: &str) -> Table {
     if folder.own_history {
         put(&mut table, "history", history_value(&folder.history));
     }
+    put_policies(&mut table, &folder.policies);
     if folder.mass_change != Some(Brake::default()) {
         put(&mut table, "mass_change", mass_change_value(folder.mass_change));
     }
     table
+}
+
+fn put_policies(folder: &mut Table, policies: &Policies) {
+    match &policies.otherwise {
+        Policy::Ask => drop(folder.remove("conflicts")),
+        policy => put(folder, "conflicts", policy_word(policy).into()),
+    }
+    let mut rules = Array::new();
+    for rule in &policies.rules {
+        let mut table = InlineTable::new();
+        table.insert("pattern", rule.pattern.as_str().into());
+        table.insert("policy", policy_word(&rule.policy).into());
+        rules.push(table);
+    }
+    match rules.is_empty() {
+        true => drop(folder.remove("conflict_rules")),
+        false => put(folder, "conflict_rules", rules.into()),
+    }
 }
 
 fn history_value(history: &History) -> Value {

@@ -13,6 +13,7 @@ use driftless_core::brake::Brake;
 use driftless_core::{DeviceId, FolderId};
 use toml_edit::Document;
 
+use super::policies::{Policies, PolicyRule, read_policy};
 use super::section::{Flaw, Placed, Section, line_of};
 use super::settings::{
     DeviceConfig, FolderConfig, FolderMode, History, Hours, Limits, MAX_DEVICES_PER_FOLDER,
@@ -39,11 +40,14 @@ const FOLDER_KEYS: &[&str] = &[
     "devices",
     "paused",
     "history",
+    "conflicts",
+    "conflict_rules",
     "mass_change",
     "rescan_s",
     "scrub_days",
 ];
 const HISTORY_KEYS: &[&str] = &["enabled", "days", "max_bytes"];
+const POLICY_RULE_KEYS: &[&str] = &["pattern", "policy"];
 const MASS_CHANGE_KEYS: &[&str] = &["at_least", "percent", "at_most"];
 const LIMIT_KEYS: &[&str] = &["send_bytes_per_s", "receive_bytes_per_s", "hours"];
 const YEAR_S: u32 = 366 * 24 * 3600;
@@ -201,6 +205,7 @@ fn folder(
     }
     folder.devices = members(section, devices)?;
     folder.paused = section.flag("paused", false)?;
+    folder.policies = policies(section)?;
     folder.mass_change = mass_change(section)?;
     if let Some(seconds) = section.number("rescan_s", 0..=YEAR_S)? {
         folder.rescan = (seconds > 0).then(|| Duration::from_secs(seconds.into()));
@@ -248,6 +253,25 @@ fn history(place: &Section<'_>, title: &'static str, default: History) -> Result
         days: section.number("days", 1..=36_500)?.unwrap_or(default.days),
         max_bytes: section.bound("max_bytes")?.unwrap_or(default.max_bytes),
     })
+}
+
+/// What settles the folder's conflicts.
+fn policies(folder: &Section<'_>) -> Result<Policies, Flaw> {
+    let read = |word: Placed<&str>| {
+        let policy = read_policy(word.value).map_err(|reason| Flaw::new(word.at, reason))?;
+        Ok::<_, Flaw>(policy)
+    };
+    let otherwise = folder.text("conflicts")?.map(read).transpose()?.unwrap_or_default();
+    let mut rules = Vec::new();
+    let mut at = folder.at;
+    for section in folder.inline_tables("conflict_rules", POLICY_RULE_KEYS)? {
+        at = section.at;
+        let pattern = section.required_text("pattern")?.value.to_owned();
+        rules.push(PolicyRule { pattern, policy: read(section.required_text("policy")?)? });
+    }
+    let policies = Policies { rules, otherwise };
+    policies.check().map_err(|reason| Flaw::new(at, reason))?;
+    Ok(policies)
 }
 
 fn mass_change(folder: &Section<'_>) -> Result<Option<Brake>, Flaw> {

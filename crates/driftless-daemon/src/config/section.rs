@@ -187,6 +187,25 @@ impl<'a> Section<'a> {
         }
     }
 
+    /// A list of tables, each inline.
+    pub(super) fn inline_tables(
+        &self,
+        key: &'static str,
+        known: &[&str],
+    ) -> Result<Vec<Self>, Flaw> {
+        let wanted = "a list of tables in braces";
+        let Some(Placed { value: array, .. }) = self.typed(key, wanted, Item::as_array)? else {
+            return Ok(Vec::new());
+        };
+        let table = |value: &'a toml_edit::Value| {
+            let at = value.span().map_or(self.at, |span| span.start);
+            let table = value.as_inline_table();
+            let table = table.ok_or_else(|| Flaw::new(at, format!("{key} must be {wanted}")))?;
+            Self::open(table, key, at, known)
+        };
+        array.iter().map(table).collect()
+    }
+
     /// Repeated tables, each under its own `[[key]]`.
     pub(super) fn tables(
         &self,

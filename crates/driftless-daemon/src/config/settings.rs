@@ -11,6 +11,8 @@ use std::time::Duration;
 use driftless_core::brake::Brake;
 use driftless_core::{DeviceId, FolderId};
 
+use super::policies::Policies;
+
 /// The most devices, this one not counted, that one folder may be shared with.
 pub const MAX_DEVICES_PER_FOLDER: usize = 64;
 /// The longest device name or folder label, in bytes of UTF-8.
@@ -78,6 +80,8 @@ pub struct FolderConfig {
     pub history: History,
     /// Whether the folder says so itself; otherwise it is the general setting.
     pub own_history: bool,
+    /// What settles its conflicts.
+    pub policies: Policies,
     /// When a change from elsewhere is held until a person says yes; `None` is never.
     pub mass_change: Option<Brake>,
     /// The time between two full scans; `None` scans only at start and on request.

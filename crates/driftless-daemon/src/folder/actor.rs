@@ -8,7 +8,7 @@
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
-use driftless_core::{Problem, ProblemCode};
+use driftless_core::{Index, Problem, ProblemCode};
 use driftless_engine::{Config, Effect, Engine, Event, Input, LocalSource, Mode, StopReason};
 use driftless_fs::{Ignore, Root, WatchEvent, Watcher};
 use driftless_proto::{Message as Said, Received};
@@ -334,6 +334,9 @@ impl Actor {
                     tracing::trace!(?effect, "out");
                 }
                 open.gate.set_closed(open.engine.is_saturated());
+                if open.engine.index().totals().conflicts > 0 {
+                    self.hub.call_policies();
+                }
                 let unkept = durability::keep_contents(&open.root, &mut effects);
                 for effect in effects {
                     self.execute(effect);
