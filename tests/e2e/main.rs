@@ -32,6 +32,7 @@ mod leaving;
 mod modes;
 mod oddities;
 mod pairing;
+mod policies;
 mod power;
 mod scrub;
 mod settings;
