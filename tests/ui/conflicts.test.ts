@@ -35,7 +35,7 @@ async function savedText(app: Window): Promise<string> {
   return only?.resolution.text ?? '';
 }
 
-test('C4: a text is merged by keys alone, seen on every device before it is saved, and undone', async () => {
+test('a text is merged by keys alone, seen on every device before it is saved, and undone', async () => {
   const app = await ui.open({ daemon: 'decide', place: 'conflicts/text' });
   const { page } = app;
   await result(page).waitFor();
@@ -60,7 +60,7 @@ test('C4: a text is merged by keys alone, seen on every device before it is save
   await finish(app);
 });
 
-test('C4: what is written by hand stands in place of a choice, until one is made again or it is taken back', async () => {
+test('what is written by hand stands in place of a choice, until one is made again or it is taken back', async () => {
   const app = await ui.open({ daemon: 'decide', place: 'conflicts/no-base' });
   const { page } = app;
   await page.getByText('What both began from is not known').waitFor();
@@ -149,7 +149,7 @@ test('a version out of the history settles a conflict', async () => {
   await finish(app);
 });
 
-test('C7: many are selected and decided at once, and what cannot be done is said first and left open', async () => {
+test('many are selected and decided at once, and what cannot be done is said first and left open', async () => {
   const app = await ui.open({ daemon: 'crowded', place: 'conflicts' });
   const { page } = app;
   await page.getByRole('checkbox', { name: 'Select all' }).check();

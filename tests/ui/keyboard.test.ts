@@ -22,6 +22,7 @@ const PLACES = [
   ['decide', 'conflicts/text'],
   ['decide', 'conflicts/image'],
   ['typical', 'history'],
+  ['typical', 'space'],
   ['problems', 'activity'],
   ['typical', 'settings'],
   ['gone', 'folders'],

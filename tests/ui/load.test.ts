@@ -69,6 +69,51 @@ test('a folder of a million files scrolls at more than 50 frames a second, with 
   expect(await app.close()).toEqual([]);
 });
 
+/** What a person waits for, in milliseconds of the page's own work. */
+const LIST_MS = 100;
+const OPEN_MS = 200;
+
+test('three hundred conflicts are listed and one is opened without a wait, with a text of five thousand lines, too', async () => {
+  const app = await ui.open({ daemon: 'crowded' });
+  const { page } = app;
+  await page.getByRole('heading', { name: 'Folders', exact: true }).waitFor();
+  await app.settle();
+  const session = await page.context().newCDPSession(page);
+  await session.send('Performance.enable', { timeDomain: 'threadTicks' });
+  const taken = async (work: () => Promise<unknown>) => {
+    const before = await computedMs(session);
+    await work();
+    return (await computedMs(session)) - before;
+  };
+  const list = await taken(async () => {
+    await page.evaluate(() => (location.hash = '#/conflicts'));
+    await page.getByRole('checkbox', { name: 'Select all' }).waitFor();
+  });
+  await page.evaluate(() => {
+    const [fake, one] = [window.driftlessFake, window.driftlessFake?.world.conflicts[0]];
+    const base = { size: 1, mtime_ms: 1, device_name: 'x' };
+    if (one) fake?.world.conflicts.push({ ...one, id: 'long', path: 'long/Log.txt', base });
+  });
+  const opened = await taken(async () => {
+    await page.evaluate(() => (location.hash = '#/conflicts/c1'));
+    await page
+      .getByRole('button', { name: /^Keep this/ })
+      .first()
+      .waitFor();
+  });
+  const long = await taken(async () => {
+    await page.evaluate(() => (location.hash = '#/conflicts/long'));
+    await page.getByRole('textbox', { name: 'The merged text' }).waitFor();
+    await page.getByText('17 places to choose at first').waitFor();
+  });
+  console.log(`listed in ${list.toFixed(0)} ms, opened in ${opened.toFixed(0)} and ${long.toFixed(0)} ms`);
+  expect(list).toBeLessThan(LIST_MS);
+  expect(opened).toBeLessThan(OPEN_MS);
+  expect(long).toBeLessThan(2 * OPEN_MS);
+  expect(await page.evaluate(() => document.querySelectorAll('*').length)).toBeLessThan(1500);
+  expect(await app.close()).toEqual([]);
+});
+
 /** Where much changes in a storm, what shows there that it has begun, and how many changes a second are seen. */
 const STORMY = [
   ['activity', /^[\d,]{5,} files$/, 0.5],

@@ -67,6 +67,50 @@ const OVERLAYS: [name: string, daemon: string, place: string, open: (page: Page)
     },
   ],
   [
+    'version',
+    'decide',
+    'history/projects/notes%2FGarden.md',
+    async (page) => {
+      await page
+        .getByRole('button', { name: /^Look at/ })
+        .first()
+        .click();
+      await page.getByRole('dialog').getByText('## Tools').first().waitFor();
+    },
+  ],
+  [
+    'version-image',
+    'typical',
+    'history',
+    async (page) => {
+      await page
+        .getByRole('button', { name: /^Look at .*png/ })
+        .first()
+        .click();
+      await page.getByRole('img').first().waitFor();
+    },
+  ],
+  [
+    'undo-device',
+    'crowded',
+    'history',
+    async (page) => {
+      await page.getByRole('button', { name: 'Undo a device…' }).click();
+      await page.getByRole('button', { name: 'Since yesterday' }).click();
+      await page.getByText(/files put back/).waitFor();
+    },
+  ],
+  [
+    'policies',
+    'decide',
+    'folders',
+    async (page) => {
+      await choose('Projects', 'Folder settings…')(page);
+      await page.getByRole('button', { name: 'Rule for some files' }).click();
+      await page.getByText('Of 10 open conflicts').scrollIntoViewIfNeeded();
+    },
+  ],
+  [
     'from-history',
     'decide',
     'conflicts/text',
@@ -148,6 +192,36 @@ const PARTS: [name: string, daemon: string, place: string, open: (page: Page) =>
         .first()
         .click();
       await page.getByText('is back.').waitFor();
+    },
+  ],
+  [
+    'space-details',
+    'crowded',
+    'space',
+    async (page) => {
+      await page.getByText('How long history is kept here').first().waitFor({ state: 'attached' });
+      await page.locator('summary').first().click();
+      await page.getByLabel('How long history is kept here').first().selectOption('This long');
+      await page.getByRole('switch', { name: 'Limit how much space' }).first().waitFor();
+    },
+  ],
+  [
+    'stale',
+    'decide',
+    'folders',
+    async (page) => {
+      await page.getByRole('heading', { name: 'Projects' }).waitFor();
+      await page.evaluate(() =>
+        window.driftlessFake?.tell({
+          type: 'stale-edit',
+          folder: 'projects',
+          path: 'notes/Garden.md',
+          device: '',
+          device_name: 'Laptop in the kitchen',
+          deleted: false,
+        }),
+      );
+      await page.getByText('You edited an older one').waitFor();
     },
   ],
   [

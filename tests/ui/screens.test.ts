@@ -15,6 +15,7 @@ const SCREENS: Record<string, string> = {
   pair: 'pair',
   conflicts: 'conflicts',
   history: 'history',
+  space: 'space',
   activity: 'activity',
   settings: 'settings',
 };
@@ -27,6 +28,7 @@ const SPECIAL: [daemon: string, screen: string, place: string][] = [
   ['typical', 'conflict', 'conflicts/c0'],
   ['typical', 'no-folder', 'folders/none'],
   ['crowded', 'folder', 'folders/f0'],
+  ['decide', 'history-of-file', 'history/projects/notes%2FGarden.md'],
   ['crowded', 'conflict', 'conflicts/c1'],
   ...['text', 'no-base', 'long', 'named', 'image', 'three', 'deleted', 'directory', 'not-here'].map(
     (kind): [string, string, string] => ['decide', `conflict-${kind}`, `conflicts/${kind}`],

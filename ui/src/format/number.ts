@@ -60,6 +60,28 @@ export function moment(ms: number): string {
   return MOMENT.format(ms);
 }
 
+const WEEKDAY = new Intl.DateTimeFormat(undefined, { weekday: 'long', day: 'numeric', month: 'long' });
+const DATE = new Intl.DateTimeFormat(undefined, { day: 'numeric', month: 'long', year: 'numeric' });
+
+/** When the day of a time began, by this device's clock and calendar; of the day so many before it. */
+export function dayStart(ms: number, daysBefore = 0): number {
+  const date = new Date(ms);
+  return new Date(date.getFullYear(), date.getMonth(), date.getDate() - daysBefore).getTime();
+}
+
+/** A date as the desktop's language writes it, with the weekday where it is not long ago. */
+export function day(nowMs: number, thenMs: number): string {
+  return (nowMs - thenMs < 300 * 86_400_000 ? WEEKDAY : DATE).format(thenMs);
+}
+
+/** A time as a field for a date and time wants it, by this device's clock. */
+export function localMoment(ms: number): string {
+  const date = new Date(ms);
+  const two = (number: number) => String(number).padStart(2, '0');
+  const days = [date.getFullYear(), two(date.getMonth() + 1), two(date.getDate())].join('-');
+  return `${days}T${two(date.getHours())}:${two(date.getMinutes())}`;
+}
+
 /** How much is there, rounded down so that 100 is never said early. */
 export function percent(done: number, missing: number): number {
   const whole = done + missing;

@@ -9,6 +9,7 @@ import { folders } from './en/folders';
 import { history } from './en/history';
 import { onboarding } from './en/onboarding';
 import { pairing } from './en/pairing';
+import { policies } from './en/policies';
 import { settings } from './en/settings';
 import { headline, shell } from './en/shell';
 
@@ -24,6 +25,7 @@ export const text = {
   history,
   onboarding,
   pairing,
+  policies,
   settings,
   shell,
 };

@@ -7,7 +7,8 @@ export type Notice = {
   id: number;
   message: string;
   hint: string | null;
-  broken: boolean;
+  /** How it is meant: fine goes away by itself, all else stays until dismissed. */
+  meaning: 'fine' | 'needs-you' | 'broken';
   action: { label: string; run: () => void } | null;
 };
 
@@ -16,12 +17,18 @@ class Notices {
   #last = 0;
 
   tell(message: string, action: Notice['action'] = null): void {
-    this.#add({ message, hint: null, broken: false, action });
+    this.#add({ message, hint: null, meaning: 'fine', action });
+  }
+
+  /** Says what a person should know before going on; once, however often it comes. */
+  warn(message: string, hint: string, action: Notice['action']): void {
+    this.list = this.list.filter((notice) => notice.message !== message);
+    this.#add({ message, hint, meaning: 'needs-you', action });
   }
 
   /** Says what failed and what to do; stays until dismissed. */
   fail(error: unknown): void {
-    this.#add({ ...failureOf(error), broken: true, action: null });
+    this.#add({ ...failureOf(error), meaning: 'broken', action: null });
   }
 
   /** Runs something that a person asked for, and says so if it fails. */
@@ -42,7 +49,7 @@ class Notices {
     this.#last += 1;
     const id = this.#last;
     this.list = [...this.list, { ...notice, id }].slice(-3);
-    if (!notice.broken) setTimeout(() => this.dismiss(id), SHOWN_MS);
+    if (notice.meaning === 'fine') setTimeout(() => this.dismiss(id), SHOWN_MS);
   }
 }
 

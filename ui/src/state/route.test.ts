@@ -10,6 +10,9 @@ test('every place reads back as the route that it was written from, whatever is 
     { screen: 'add-folder', path: '' },
     { screen: 'conflict', id: hard },
     { screen: 'conflicts' },
+    { screen: 'history', folder: '', path: '' },
+    { screen: 'history', folder: hard, path: `${hard}/c` },
+    { screen: 'space' },
     { screen: 'pair' },
     { screen: 'settings' },
   ] as const;

@@ -8,7 +8,9 @@ export type Route =
   | { screen: 'pair' }
   | { screen: 'conflicts' }
   | { screen: 'conflict'; id: string }
-  | { screen: 'history' }
+  /** Of everything, or of one path and what is below it. */
+  | { screen: 'history'; folder: string; path: string }
+  | { screen: 'space' }
   | { screen: 'activity' }
   | { screen: 'settings' };
 
@@ -17,7 +19,7 @@ export type Section = 'folders' | 'devices' | 'conflicts' | 'history' | 'activit
 
 /** Reads a fragment; what makes no sense is the list of folders. */
 export function parse(fragment: string): Route {
-  const [section = '', word = ''] = fragment.replace(/^#\/?/, '').split('/').map(decoded);
+  const [section = '', word = '', more = ''] = fragment.replace(/^#\/?/, '').split('/').map(decoded);
   switch (section) {
     case 'folders':
       return word === '' ? { screen: 'folders' } : { screen: 'folder', id: word };
@@ -25,9 +27,11 @@ export function parse(fragment: string): Route {
       return { screen: 'add-folder', path: word };
     case 'conflicts':
       return word === '' ? { screen: 'conflicts' } : { screen: 'conflict', id: word };
+    case 'history':
+      return { screen: 'history', folder: word, path: more };
     case 'devices':
     case 'pair':
-    case 'history':
+    case 'space':
     case 'activity':
     case 'settings':
       return { screen: section };
@@ -45,6 +49,10 @@ export function href(route: Route): string {
       return route.path === '' ? '#/add-folder' : `#/add-folder/${encodeURIComponent(route.path)}`;
     case 'conflict':
       return `#/conflicts/${encodeURIComponent(route.id)}`;
+    case 'history':
+      return route.folder === ''
+        ? '#/history'
+        : `#/history/${encodeURIComponent(route.folder)}/${encodeURIComponent(route.path)}`;
     default:
       return `#/${route.screen}`;
   }
@@ -59,6 +67,8 @@ export function sectionOf(route: Route): Section {
       return 'devices';
     case 'conflict':
       return 'conflicts';
+    case 'space':
+      return 'history';
     default:
       return route.screen;
   }

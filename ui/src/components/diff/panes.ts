@@ -46,6 +46,8 @@ export class Panes {
       },
     });
     this.fold(true);
+    const [first] = this.#view.chunks;
+    if (!pair.places && first) this.#scrollTo(this.#view.b, first.fromB);
   }
 
   /** Shows all lines, or few of those that are alike. */
@@ -72,7 +74,11 @@ export class Panes {
   #reveal({ a, b }: PairPlace): void {
     // The side that has lines there says where that is.
     const [editor, lines] = a.to > a.from ? [this.#view.a, a] : [this.#view.b, b];
-    const top = editor.lineBlockAt(lineStart(editor.state, lines.from)).top;
+    this.#scrollTo(editor, lineStart(editor.state, lines.from));
+  }
+
+  #scrollTo(editor: EditorView, at: number): void {
+    const { top } = editor.lineBlockAt(Math.min(at, editor.state.doc.length));
     this.#host.scrollTop = Math.max(0, top - this.#host.clientHeight / 4);
   }
 }

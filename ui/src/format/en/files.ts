@@ -20,6 +20,8 @@ export const files = {
   atLeast: (size: string) => `≥ ${size}`,
   show: 'Show',
   showName: (name: string) => `Show ${named(name)} in the file manager`,
+  history: 'History',
+  historyName: (name: string) => `History of ${named(name)}`,
   resolve: 'Choose a version',
   changeRules: 'Change the rules',
   resume: 'Resume the folder',

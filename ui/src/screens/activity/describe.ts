@@ -36,7 +36,17 @@ export function describe(entry: Activity, status: Status | null): EventLine {
     case 'conflict-opened':
       return line('fork', say.conflictOpened);
     case 'conflict-resolved':
-      return line('fine', say.conflictResolved, by(entry, label, status));
+      return line(
+        'fine',
+        body.by_policy ? say.conflictByPolicy : say.conflictResolved,
+        by(entry, label, status),
+      );
+    case 'stale-edit':
+      return line(
+        'needs-you',
+        body.deleted ? say.staleDeletion : say.staleEdit,
+        `${label}, ${say.newerOn(body.device_name)}`,
+      );
     case 'problem-opened': {
       const shown = line('needs-you', say.problemOpened);
       return body.problem.path === '' ? { ...shown, name: safe(body.problem.message) } : shown;
