@@ -15,6 +15,7 @@ mod activity;
 mod asking;
 mod beginning;
 mod brakes;
+mod choosing;
 mod clones;
 mod conflicts;
 mod crashes;

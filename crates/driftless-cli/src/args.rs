@@ -1,5 +1,7 @@
 //! The arguments, as clap reads them. Their texts are the help and the manual pages.
 
+mod conflict;
+
 use std::net::SocketAddr;
 use std::path::PathBuf;
 
@@ -7,6 +9,7 @@ use clap::{Args, Parser, Subcommand, ValueEnum};
 use clap_complete::Shell;
 use driftless_control::api;
 
+pub(crate) use self::conflict::{Conflict, Policy, Resolve};
 use crate::when;
 
 /// Keeps folders the same on your devices: peer to peer, no server, no account.
@@ -476,46 +479,6 @@ pub(crate) struct Wait {
     pub(crate) copies: Option<u32>,
 }
 
-#[derive(Debug, Subcommand)]
-pub(crate) enum Conflict {
-    /// List open conflicts.
-    List {
-        /// Only those of this folder.
-        #[arg(value_name = "F")]
-        folder: Option<String>,
-    },
-    /// Show the versions of one.
-    Show {
-        #[arg(value_name = "ID")]
-        id: String,
-    },
-    /// Show what two versions changed in a text, and where a person has to choose.
-    Diff {
-        #[arg(value_name = "ID")]
-        id: String,
-        /// The versions to compare, as `conflict show` names them, instead of the first two.
-        #[arg(long, num_args = 2, value_names = ["VERSION", "VERSION"])]
-        versions: Vec<String>,
-    },
-    /// Choose what to keep, on every device.
-    #[command(group = clap::ArgGroup::new("choice").required(true))]
-    Resolve {
-        #[arg(value_name = "ID")]
-        id: String,
-        /// Keep the version of this device, or the one of this name, or `both`.
-        #[arg(long, value_name = "D|VERSION|both", group = "choice")]
-        keep: Option<String>,
-        /// Keep the content of this file.
-        #[arg(long, value_name = "FILE", group = "choice")]
-        with: Option<PathBuf>,
-    },
-    /// Take back how conflicts were decided, here or elsewhere: each is open again, on every device.
-    Undo {
-        #[arg(value_name = "ID", required = true)]
-        ids: Vec<String>,
-    },
-}
-
 #[derive(Debug, Args)]
 pub(crate) struct Undo {
     /// Whose changes.
@@ -530,48 +493,6 @@ pub(crate) struct Undo {
     /// Really do it.
     #[arg(long)]
     pub(crate) yes: bool,
-}
-
-/// A policy is `ask`, `newest` (by clocks that were compared), `device:D`, `merge` (texts, where the changes do
-/// not touch each other), or `command:/PROGRAM ARGUMENTS`, where {base}, {ours}, {theirs} and {merged} are files.
-#[derive(Debug, Subcommand)]
-pub(crate) enum Policy {
-    /// List the policies of folders on this device.
-    List {
-        /// Only those of this folder.
-        #[arg(value_name = "F")]
-        folder: Option<String>,
-    },
-    /// Choose what settles conflicts in a folder; the version that loses is kept in history.
-    Set {
-        #[arg(value_name = "F")]
-        folder: String,
-        /// ask, newest, device:D, merge, or command:/PROGRAM ARGUMENTS.
-        #[arg(value_name = "POLICY")]
-        policy: String,
-        /// Only for paths that this pattern fits, as in an ignore file; the first rule that fits counts.
-        #[arg(long = "for", value_name = "PATTERN")]
-        pattern: Option<String>,
-    },
-    /// Remove the rule for a pattern.
-    Remove {
-        #[arg(value_name = "F")]
-        folder: String,
-        #[arg(value_name = "PATTERN")]
-        pattern: String,
-    },
-    /// Say what policies would do to the conflicts that are open now; changes nothing.
-    Simulate {
-        /// Only in this folder.
-        #[arg(value_name = "F")]
-        folder: Option<String>,
-        /// Try this policy instead of the folder's.
-        #[arg(value_name = "POLICY")]
-        policy: Option<String>,
-        /// Only for paths that this pattern fits.
-        #[arg(long = "for", value_name = "PATTERN", requires = "policy")]
-        pattern: Option<String>,
-    },
 }
 
 #[derive(Debug, Subcommand)]
@@ -725,6 +646,11 @@ mod tests {
             "conflict show 1",
             "conflict resolve 1 --keep both",
             "conflict resolve 1 --with f",
+            "conflict resolve 1 --with - --dry-run",
+            "conflict resolve 1 --history V",
+            "conflict resolve 1 2 --keep D --dry-run",
+            "conflict resolve --all --keep both",
+            "conflict resolve --all --folder F --keep D",
             "conflict diff 1",
             "conflict diff 1 --versions a b",
             "conflict undo 1",
@@ -780,7 +706,11 @@ mod tests {
             ("folder eat", "unrecognized subcommand 'eat'; see `driftless folder --help`"),
             (
                 "conflict resolve 1",
-                "the following required arguments were not provided: <--keep <D|VERSION|both>|--with <FILE>>; see `driftless conflict resolve --help`",
+                "the following required arguments were not provided: <--keep <D|VERSION|both>|--with <FILE>|--history <V>>; see `driftless conflict resolve --help`",
+            ),
+            (
+                "conflict resolve 1 --folder F --keep D",
+                "the argument '[ID]...' cannot be used with '--folder <F>'; see `driftless conflict resolve --help`",
             ),
             (
                 "wait --copies 0",

@@ -13,6 +13,7 @@ mod link;
 mod pair;
 mod policy;
 mod preview;
+mod resolve;
 mod settings;
 mod setup;
 mod status;

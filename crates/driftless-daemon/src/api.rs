@@ -15,6 +15,7 @@ mod explain;
 mod failure;
 mod files;
 mod folders;
+mod foresee;
 mod history;
 mod listing;
 mod pairing;
@@ -120,6 +121,7 @@ async fn answer(
         Request::ConflictList(q) => Reply::to(&q, conflicts::list(hub, &q).await?),
         Request::ConflictShow(q) => Reply::to(&q, conflicts::show(hub, &q.id).await?),
         Request::ConflictResolve(q) => Reply::to(&q, resolve::resolve(hub, &q).await?),
+        Request::ConflictForesee(q) => Reply::to(&q, foresee::foresee(hub, &q).await?),
         Request::ConflictUndo(q) => Reply::to(&q, undo::undo(hub, &q).await?),
         Request::ContentPreview(q) => Reply::to(&q, preview::preview(hub, &q).await?),
         Request::ConflictTexts(q) => Reply::to(&q, texts::texts(hub, &q).await?),
@@ -134,9 +136,6 @@ async fn answer(
         Request::UndoPreview(q) => Reply::to(&q, undo_device::preview(hub, &q).await?),
         Request::UndoApply(q) => Reply::to(&q, undo_device::apply(hub, &q).await?),
         Request::HistoryRestore(q) => Reply::to(&q, restore::restore(hub, &q).await?),
-        Request::ConflictForesee(_) => {
-            Err(failure::refused(format!("{} is not answered by this version", request.name())))
-        }
         Request::SettingsGet(q) => Reply::to(&q, settings::get(hub)),
         Request::SettingsSet(q) => Reply::to(&q, settings::set(hub, q.clone()).await?),
     }

@@ -51,6 +51,6 @@ pub use patterns::{MAX_PATTERN_BYTES, PatternError, Patterns};
 pub use read::{BlockReader, ReadError, Source};
 pub use root::{Marker, Root, RootError};
 pub use scan::{Absence, Scope, confirm_absent, scan};
-pub use small::SmallFile;
+pub use small::{SmallFile, stage_bytes};
 pub use staging::{LocalPlace, LocalSource, StageError, StagedFile};
 pub use watch::{WatchEvent, Watcher};

@@ -80,13 +80,13 @@ impl SmallFile {
 }
 
 /// Stages bytes as content in blocks of the level that a file of their size
-/// gets, so that they can be applied. Returns how it is called.
-pub fn stage_bytes(root: &Root, bytes: &[u8]) -> Result<ContentId, StageError> {
+/// gets, so that they can be applied. Returns those blocks.
+pub fn stage_bytes(root: &Root, bytes: &[u8]) -> Result<BlockList, StageError> {
     let level = Level::for_size(bytes.len() as u64, None);
     let blocks = blocks_of(bytes, level).ok_or(StageError::WrongList)?;
     let content = blocks.content_id();
     if staged(root, &content) {
-        return Ok(content);
+        return Ok(blocks);
     }
     let file = StagedFile::begin(root, content, blocks.clone())?;
     let missing = file.missing();
@@ -98,7 +98,7 @@ pub fn stage_bytes(root: &Root, bytes: &[u8]) -> Result<ContentId, StageError> {
         }
     }
     file.finish()?;
-    Ok(content)
+    Ok(blocks)
 }
 
 /// The name of the content that is `bytes`, in blocks of `level`.
@@ -149,7 +149,7 @@ mod tests {
             let file = SmallFile::open(&root, &place, 1 << 20).unwrap().unwrap();
             assert_eq!(file.read(hashed.content, hashed.level).unwrap(), bytes, "{len}");
             if hashed.level == Level::for_size(len as u64, None) {
-                assert_eq!(stage_bytes(&root, &bytes).unwrap(), hashed.content);
+                assert_eq!(stage_bytes(&root, &bytes).unwrap(), hashed.blocks);
                 assert!(staged(&root, &hashed.content), "{len}");
             }
             let other = ContentId::from_bytes([7; 32]);

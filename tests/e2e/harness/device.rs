@@ -4,7 +4,7 @@ mod trace;
 
 use std::ffi::OsStr;
 use std::fs::{self, File, OpenOptions};
-use std::io::{BufRead, BufReader, Read};
+use std::io::{BufRead, BufReader, Read, Write};
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, ExitStatus, Stdio};
 use std::sync::atomic::{AtomicU8, Ordering};
@@ -291,6 +291,20 @@ impl Device {
     /// Runs a command to its end.
     pub(crate) fn run(&self, arguments: &[impl AsRef<OsStr>]) -> Outcome {
         Running::start(self.command(arguments, None)).finish()
+    }
+
+    /// Runs a command to its end with this on its standard input.
+    pub(crate) fn feed(&self, arguments: &[impl AsRef<OsStr>], input: &[u8]) -> Outcome {
+        let mut command = self.command(arguments, None);
+        let mut running = Running::start({
+            command.stdin(Stdio::piped());
+            command
+        });
+        if let Some(mut stdin) = running.child.stdin.take() {
+            // It may end without reading all of it.
+            let _ = stdin.write_all(input);
+        }
+        running.finish()
     }
 
     /// Runs a command that succeeds; returns what it printed.

@@ -1,16 +1,16 @@
 //! `conflict`: files that were changed on several devices at once, and choosing among the versions.
 
+use driftless_control::Client;
 use driftless_control::api::{
-    Conflict, ConflictBase, ConflictHead, ConflictList, ConflictResolve, ConflictShow,
-    ConflictUndo, EntryKind, Resolution, Resolved, Undone,
+    Conflict, ConflictBase, ConflictHead, ConflictList, ConflictShow, ConflictUndo, EntryKind,
+    Undone,
 };
-use std::path::PathBuf;
 
 use crate::args;
-use crate::failure::{Exit, Failure};
+use crate::failure::Failure;
 use crate::format::{ago, now_ms, safe, size};
 use crate::output::columns;
-use crate::session::{Session, absolute, folder_word};
+use crate::session::{Session, folder_word};
 
 pub(super) async fn run(session: &Session, command: args::Conflict) -> Result<(), Failure> {
     match command {
@@ -19,15 +19,7 @@ pub(super) async fn run(session: &Session, command: args::Conflict) -> Result<()
             let conflict = session.call(ConflictShow { id }).await?;
             session.output.print(&conflict, describe)
         }
-        args::Conflict::Resolve { id, keep, with } => {
-            let request = ConflictResolve { id, resolution: read_resolution(keep, with)? };
-            let resolved = session.call(request).await?;
-            session.output.print(&resolved, |Resolved { path, beside, .. }| {
-                let beside: String =
-                    beside.iter().map(|path| format!("beside it: {}\n", safe(path))).collect();
-                format!("settled {}\n{beside}", safe(path))
-            })
-        }
+        args::Conflict::Resolve(resolve) => super::resolve::run(session, resolve).await,
         args::Conflict::Diff { id, versions } => super::diff::run(session, id, versions).await,
         args::Conflict::Undo { ids } => {
             let undone = session.call(ConflictUndo { ids }).await?;
@@ -38,30 +30,16 @@ pub(super) async fn run(session: &Session, command: args::Conflict) -> Result<()
     }
 }
 
-fn read_resolution(keep: Option<String>, with: Option<PathBuf>) -> Result<Resolution, Failure> {
-    match (keep, with) {
-        (_, Some(file)) if !file.is_file() => {
-            let message =
-                format!("{} is no file; name one that holds what to keep", file.display());
-            Err(Failure::new(Exit::Usage, message))
-        }
-        (_, Some(file)) => Ok(Resolution::WithFile { path: absolute(&file)? }),
-        (Some(both), None) if both == "both" => Ok(Resolution::Both),
-        (Some(version), None) if is_version(&version) => Ok(Resolution::Version { version }),
-        (Some(device), None) => Ok(Resolution::Device { device }),
-        (None, None) => Err(Failure::new(Exit::Usage, "nothing was chosen; use --keep or --with")),
-    }
-}
-
-/// Whether this is how `conflict show` names versions, which no device is called by itself.
-fn is_version(word: &str) -> bool {
-    word.len() == 16 && word.bytes().all(|byte| matches!(byte, b'0'..=b'9' | b'a'..=b'f'))
-}
-
-/// Lists all conflicts, asking for one page after another.
 async fn list(session: &Session, folder: Option<String>) -> Result<(), Failure> {
-    let folder = folder.as_deref().map(folder_word).transpose()?;
-    let client = session.connect().await?;
+    let conflicts = all(&session.connect().await?, folder.as_deref()).await?;
+    session
+        .output
+        .print(&conflicts, |conflicts| columns(&conflicts.iter().map(row).collect::<Vec<_>>(), ""))
+}
+
+/// All open conflicts, of this folder or of any, asked for page by page.
+pub(super) async fn all(client: &Client, folder: Option<&str>) -> Result<Vec<Conflict>, Failure> {
+    let folder = folder.map(folder_word).transpose()?;
     let mut conflicts: Vec<Conflict> = Vec::new();
     let mut after = None;
     loop {
@@ -69,9 +47,7 @@ async fn list(session: &Session, folder: Option<String>) -> Result<(), Failure> 
         conflicts.extend(page.conflicts);
         after = page.next;
         if after.is_none() {
-            return session.output.print(&conflicts, |conflicts| {
-                columns(&conflicts.iter().map(row).collect::<Vec<_>>(), "")
-            });
+            return Ok(conflicts);
         }
     }
 }
@@ -93,7 +69,7 @@ fn describe(conflict: &Conflict) -> String {
         format!("  made from what {} left {when}, {}\n", safe(device_name), size(*bytes))
     });
     format!(
-        "{place}\n\n{}{base}\nTo settle it: driftless conflict resolve {id} --keep DEVICE or VERSION, --keep both, or --with FILE\n",
+        "{place}\n\n{}{base}\nTo settle it: driftless conflict resolve {id} --keep DEVICE or VERSION, --keep both, --with FILE, or --history V\n",
         columns(&rows, "  ")
     )
 }

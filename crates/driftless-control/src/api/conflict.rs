@@ -110,6 +110,10 @@ pub struct ConflictResolve {
     pub id: String,
     /// What to keep.
     pub resolution: Resolution,
+    /// The versions that it was chosen among. Where others are there by then, nothing is decided.
+    #[serde(default)]
+    #[ts(optional)]
+    pub seen: Option<Vec<String>>,
 }
 
 /// Takes back how conflicts were decided, on this device or another, as far back as it is remembered.

@@ -1,5 +1,6 @@
 //! `conflict.list` and `conflict.show`: paths that a person has to choose for.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use driftless_control::api::{Conflict, ConflictHead, ConflictList, ConflictPage, EntryKind};
@@ -94,20 +95,36 @@ pub(super) async fn open_paths(hub: &Hub, folder: &FolderConfig) -> Outcome<Vec<
 
 /// The conflict with this ID.
 pub(super) async fn find(hub: &Hub, id: &str) -> Outcome<(FolderConfig, RelPath, Entry)> {
-    for folder in open_folders(hub) {
-        let mut after = None;
-        loop {
-            let page = flagged(hub, &folder, after, PAGE).await?;
-            let found = page.iter().find(|(path, _)| conflict_id(&folder.id, path) == id);
-            if let Some((path, entry)) = found {
-                return Ok((folder, path.clone(), entry.clone()));
-            }
-            let Some((last, _)) = page.into_iter().next_back() else { break };
-            after = Some(last);
-        }
+    let ids = [id.to_owned()];
+    if let Some(found) = find_all(hub, &ids).await?.remove(id) {
+        return Ok(found);
     }
     let message = format!("no conflict is called {id:?}; it may be settled already");
     Err(not_found(message).with_hint("`driftless conflict list` says what is open"))
+}
+
+/// Those of these conflicts that are open, by their IDs. Looks through all open ones once.
+pub(super) async fn find_all(
+    hub: &Hub,
+    ids: &[String],
+) -> Outcome<BTreeMap<String, (FolderConfig, RelPath, Entry)>> {
+    let wanted: BTreeSet<&String> = ids.iter().collect();
+    let mut all = BTreeMap::new();
+    for folder in open_folders(hub) {
+        let mut after = None;
+        while all.len() < wanted.len() {
+            let page = flagged(hub, &folder, after, PAGE).await?;
+            let Some((last, _)) = page.last() else { break };
+            after = Some(last.clone());
+            for (path, entry) in page {
+                let id = conflict_id(&folder.id, &path);
+                if wanted.contains(&id) {
+                    all.insert(id, (folder.clone(), path, entry));
+                }
+            }
+        }
+    }
+    Ok(all)
 }
 
 pub(super) async fn show(hub: &Arc<Hub>, id: &str) -> Outcome<Conflict> {
@@ -194,11 +211,7 @@ fn head_view(hub: &Hub, head: &Head, maker: &DeviceId, shown: bool) -> ConflictH
     ConflictHead {
         device: maker.to_string(),
         device_name: hub.name_of(maker),
-        kind: match record.content {
-            Content::Directory { .. } => EntryKind::Directory,
-            Content::Symlink { .. } => EntryKind::Symlink,
-            Content::File { .. } | Content::Tombstone { .. } => EntryKind::File,
-        },
+        kind: kind_of(&record.content),
         size: record.content.size_bytes(),
         mtime_ms: match record.content {
             Content::File { mtime_ns, .. } => u64::try_from(mtime_ns / 1_000_000).unwrap_or(0),
@@ -209,6 +222,14 @@ fn head_view(hub: &Hub, head: &Head, maker: &DeviceId, shown: bool) -> ConflictH
         content_here: !deleted && head.holders.contains(Slot::ME),
         content_path: None,
         version: version_word(record),
+    }
+}
+
+pub(super) fn kind_of(content: &Content) -> EntryKind {
+    match content {
+        Content::Directory { .. } => EntryKind::Directory,
+        Content::Symlink { .. } => EntryKind::Symlink,
+        Content::File { .. } | Content::Tombstone { .. } => EntryKind::File,
     }
 }
 

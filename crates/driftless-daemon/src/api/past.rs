@@ -86,7 +86,7 @@ impl Past {
         let Some(text) = self.text(version)? else {
             return Ready::stage(&self.root, version).map_err(unread);
         };
-        let content = stage_bytes(&self.root, &text).map_err(unread)?;
+        let content = stage_bytes(&self.root, &text).map_err(unread)?.content_id();
         let (mode, mtime_ns) = (version.mode, version.mtime_ns);
         Ok(Ready::File { content, size_bytes: text.len() as u64, mode, mtime_ns })
     }

@@ -268,7 +268,11 @@ id: string,
 /**
  * What to keep.
  */
-resolution: Resolution, };
+resolution: Resolution,
+/**
+ * The versions that it was chosen among. Where others are there by then, nothing is decided.
+ */
+seen?: Array<string>, };
 
 export type ConflictShow = {
 /**

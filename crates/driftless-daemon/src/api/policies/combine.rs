@@ -14,7 +14,7 @@ use driftless_merge::{Merge, is_text};
 
 use super::command::{self, Files};
 use crate::api::failure::because;
-use crate::api::resolve::take_in;
+use crate::api::resolve::bring;
 use crate::api::texts::{self, Bytes};
 use crate::api::{Outcome, ask, blocking};
 use crate::config::FolderConfig;
@@ -83,7 +83,7 @@ pub(super) async fn choose(
         let place = command::room(&workshop).map_err(unwritten)?;
         let file = place.path().join("merged");
         std::fs::write(&file, bytes).map_err(unwritten)?;
-        Ok(Chosen::This(Box::new(take_in(&root, &file, mode)?)))
+        Ok(Chosen::This(Box::new(bring::file(&root, &file, mode)?)))
     })
     .await
 }
