@@ -14,7 +14,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use driftless_core::diff::{Change, Observed, diff};
 use driftless_core::index::Flag;
 use driftless_core::sabotage::{Sabotage, is};
-use driftless_core::{Content, Entry, Index, Problem, ProblemCode, RelPath, ScanBatch, Stat};
+use driftless_core::{Content, Entry, Head, Index, Problem, ProblemCode, RelPath, ScanBatch, Stat};
 
 use crate::engine::Engine;
 use crate::io::StopReason;
@@ -27,6 +27,10 @@ const HELD_FRESH: usize = 50_000;
 
 /// A folder with at least this many files that is found empty stops.
 const EMPTIED_FILES: u64 = 10;
+
+/// For how long a rename stays known, in milliseconds: as long as history is
+/// kept where nothing else is said.
+const RENAMES_KNOWN_MS: u64 = 30 * 24 * 3_600_000;
 
 /// How many index entries are looked at in one go.
 const PAGE: usize = 2048;
@@ -377,9 +381,19 @@ impl<I: Index> Engine<I> {
     }
 
     /// Whether nobody needs to know any more that a path was deleted: every
-    /// member holds the deletion and has heard that this device does.
+    /// member holds the deletion and has heard that this device does. A rename
+    /// is known for longer, so that it can be taken back: it leaves nothing in
+    /// history.
     fn is_forgettable(&self, entry: &Entry) -> Result<bool, I::Error> {
         if !entry.heads.iter().all(|head| head.record.content.is_tombstone()) {
+            return Ok(false);
+        }
+        let is_recent_move = |head: &Head| {
+            matches!(head.record.content, Content::Tombstone { moved_to: Some(_) })
+                // A clock that is far off keeps nothing for ever.
+                && self.now_ms.abs_diff(head.record.changed_ms) < RENAMES_KNOWN_MS
+        };
+        if entry.heads.iter().any(is_recent_move) {
             return Ok(false);
         }
         if is(Sabotage::ForgetDeletionEarly) {
