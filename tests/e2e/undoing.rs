@@ -3,12 +3,13 @@
 use std::fs::{self, Permissions};
 use std::os::unix::fs::{PermissionsExt as _, symlink};
 use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
 use std::time::{SystemTime, UNIX_EPOCH};
 
 use serde_json::Value;
 
 use crate::harness::{
-    Device, SOON, Scratch, Tree, check, content, settle_equal, two_devices, until,
+    Device, SOON, Scratch, Tree, check, content, introduce, settle_equal, share, two_devices, until,
 };
 
 /// What is kept is counted, and a folder's own bound holds at once and for it alone.
@@ -118,8 +119,8 @@ fn locked(path: &Path) -> PathBuf {
 }
 
 /// Rewrites each file and gives it another name, as ransomware does. Of each
-/// three one is renamed after a while, one is only renamed, and one is written
-/// anew and then deleted.
+/// three one is renamed after a while, one before it is written to, and one is
+/// written anew and then deleted.
 fn lock(device: &Device, other: &Device) {
     let root = device.path("notes");
     let files = files_below(&root);
@@ -142,8 +143,10 @@ fn lock(device: &Device, other: &Device) {
     }
     settle_equal("notes", &[device, other]);
     for (number, path) in files.iter().enumerate() {
-        if number % 3 == 0 {
-            fs::rename(path, locked(path)).unwrap();
+        match number % 3 {
+            0 => fs::rename(path, locked(path)).unwrap(),
+            _ if number % 2 == 0 => rewrite(&locked(path), &locked(path)),
+            _ => {}
         }
     }
     fs::remove_file(root.join("newest")).unwrap();
@@ -201,4 +204,142 @@ fn what_ransomware_did_on_one_device_is_undone_on_another_and_that_undone_again(
     assert_tree(&bob, &broken);
     settle_equal("notes", &[&ada, &bob]);
     assert_eq!(bob.conflicts("notes"), []);
+}
+
+/// H13: what the brake still holds does not come at all, and who sent it gets back what it replaced.
+#[test]
+fn what_waits_for_a_yes_is_undone_before_it_comes() {
+    let scratch = Scratch::new();
+    let (ada, mut bob) = two_devices(&scratch);
+    furnish(&ada.path("notes"));
+    settle_equal("notes", &[&ada, &bob]);
+    bob.stop();
+    bob.configure_folders("mass_change = { at_least = 3, percent = 5 }");
+    bob.start();
+    settle_equal("notes", &[&ada, &bob]);
+    let before = Tree::of(&bob.path("notes"));
+    let since = now();
+    for (number, path) in files_below(&ada.path("notes")).iter().enumerate() {
+        match number % 2 {
+            0 => fs::write(path, content(&format!("bad {number}"), 900)).unwrap(),
+            _ => fs::remove_file(path).unwrap(),
+        }
+    }
+    until(SOON, "bob holds it back", || {
+        let waiting = bob.run(&["wait", "notes", "--timeout", "1"]);
+        check(waiting.stderr.contains("wait for a yes"), || format!("{waiting:?}"))
+    });
+    ada.ok(&["folder", "rescan", "notes"]);
+    until(SOON, "bob knows of all of it", || {
+        let plan = bob.json(&["undo", "ada", "--since", &since]);
+        check(plan["restores"] == 26, || format!("{} of {plan}", plan["restores"]))
+    });
+    let done = undo(&bob, &ada, &since);
+    assert_eq!((&done["restored"], &done["leaves"]), (&26.into(), &0.into()), "{done}");
+    settle_equal("notes", &[&ada, &bob]);
+    assert_tree(&ada, &before);
+    assert_eq!(ada.conflicts("notes"), []);
+}
+
+/// I1: another device's later work is not undone along with it.
+#[test]
+fn what_a_third_device_changed_since_is_left_and_said() {
+    let scratch = Scratch::new();
+    let [mut ada, mut bob, mut cleo] =
+        ["ada", "bob", "cleo"].map(|name| Device::new(&scratch, name));
+    for (one, other) in [(&ada, &bob), (&bob, &cleo), (&ada, &cleo)] {
+        introduce(one, other);
+    }
+    share("notes", &[&ada, &bob, &cleo]);
+    [&mut ada, &mut bob, &mut cleo].into_iter().for_each(Device::start);
+    let all = [&ada, &bob, &cleo];
+    furnish(&ada.path("notes"));
+    settle_equal("notes", &all);
+    let before = Tree::of(&bob.path("notes"));
+    let since = now();
+    let bad = |path: &str| fs::write(ada.path("notes").join(path), "bad").unwrap();
+    ["file 0.txt", "file 4.txt", "photos/file 3.txt"].into_iter().for_each(bad);
+    settle_equal("notes", &all);
+    fs::write(cleo.path("notes/file 4.txt"), "cleo's later work").unwrap();
+    settle_equal("notes", &all);
+
+    let done = undo(&bob, &ada, &since);
+    assert_eq!((&done["restored"], &done["removed"]), (&2.into(), &0.into()), "{done}");
+    let left = done["left"].as_array().unwrap().iter();
+    let left: Vec<_> = left.map(|step| (&step["path"], &step["action"]["why"])).collect();
+    assert_eq!(left, [(&"file 4.txt".into(), &"cleo changed it since".into())]);
+    settle_equal("notes", &all);
+    let differences = before.differences(&Tree::of(&ada.path("notes")));
+    assert_eq!(differences.len(), 1, "{differences:?}");
+
+    // The device itself has kept nothing of what it overwrote.
+    let own = ada.json(&["undo", "ada", "--since", &since]);
+    assert_eq!((&own["restores"], &own["removes"]), (&0.into(), &0.into()), "{own}");
+}
+
+/// P1, P13: a kill in the middle loses nothing, and asking again does the rest.
+#[test]
+fn an_undo_that_was_killed_is_completed_by_asking_again() {
+    const FILES: usize = 600;
+    let scratch = Scratch::new();
+    let (mut ada, mut bob) = two_devices(&scratch);
+    for device in [&mut ada, &mut bob] {
+        device.stop();
+        device.configure_folders("mass_change = \"off\"");
+        device.start();
+    }
+    let path = |device: &Device, number: usize| {
+        device.path("notes").join(format!("{}/file {number}", number % 7))
+    };
+    for number in 0..FILES {
+        let path = path(&ada, number);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, content(&format!("good {number}"), 9_000)).unwrap();
+    }
+    settle_equal("notes", &[&ada, &bob]);
+    let before = Tree::of(&bob.path("notes"));
+    let since = now();
+    for number in 0..FILES {
+        match number % 3 {
+            0 => fs::remove_file(path(&ada, number)).unwrap(),
+            1 => fs::rename(path(&ada, number), locked(&path(&ada, number))).unwrap(),
+            _ => fs::write(path(&ada, number), content(&format!("bad {number}"), 9_000)).unwrap(),
+        }
+    }
+    settle_equal("notes", &[&ada, &bob]);
+
+    let mut asked = Command::new(env!("CARGO_BIN_EXE_driftless"))
+        .arg("--home")
+        .arg(bob.home())
+        .args(["undo", "ada", "--since", &since, "--yes"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .spawn()
+        .unwrap();
+    let deleted = path(&bob, 0);
+    let last = path(&bob, FILES - 3);
+    until(SOON, "some of it is back", || {
+        let is_back = deleted.exists() || !locked(&path(&bob, 1)).exists();
+        check(is_back, || "nothing is".to_owned())
+    });
+    bob.kill();
+    asked.wait().unwrap();
+    println!("the last was back: {}", last.exists());
+    bob.start();
+    settle_equal("notes", &[&ada, &bob]);
+    let done = undo(&bob, &ada, &since);
+    assert_eq!(done["leaves"], 0, "{done}");
+    assert_tree(&bob, &before);
+    settle_equal("notes", &[&ada, &bob]);
+    assert_tree(&ada, &before);
+    for number in (0..FILES).filter(|number| number % 3 == 2) {
+        let relative = format!("{}/file {number}", number % 7);
+        let kept = bob.path("notes/.driftless/history").join(format!("{}", number % 7));
+        let bad = content(&format!("bad {number}"), 9_000);
+        let names = fs::read_dir(kept).unwrap().map(|entry| entry.unwrap().path());
+        let mut versions = names.filter(|name| {
+            name.file_name().unwrap().to_str().unwrap().starts_with(&format!("file {number}~"))
+        });
+        assert!(versions.any(|version| fs::read(version).unwrap() == bad), "{relative}");
+    }
 }

@@ -20,6 +20,7 @@
 pub mod apply;
 mod beneath;
 mod beside;
+mod born;
 mod durable;
 mod folding;
 pub mod forget;
@@ -44,6 +45,7 @@ pub mod watch;
 
 pub use apply::apply;
 pub use beside::{Beside, Kind, beside, kind_at};
+pub use born::born_ms;
 pub use durable::make_durable;
 pub use hash::{HashError, Hashed, hash_file};
 pub use ignore::Ignore;

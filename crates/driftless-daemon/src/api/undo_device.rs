@@ -251,7 +251,7 @@ impl Undo<'_> {
         left: &mut Vec<(RelPath, String)>,
     ) -> Outcome<Vec<RelPath>> {
         let mut jobs = jobs(&look, actions);
-        let (root, own) = (look.root, self.hub.device);
+        let (kept, own) = (look.kept, self.hub.device);
         let mut directories = look.directories;
         let (mut stale, mut touched) = (Vec::new(), BTreeSet::new());
         // What was to be copied elsewhere and was not.
@@ -263,9 +263,9 @@ impl Undo<'_> {
             let rest = jobs.split_off(whole.min(BATCH));
             let mut batch = std::mem::replace(&mut jobs, rest);
             batch.retain(|job| !needed.contains(job.path()));
-            let (root, mut known) = (root.clone(), std::mem::take(&mut directories));
+            let (kept, mut known) = (kept.clone(), std::mem::take(&mut directories));
             let (batch, ends, known) = blocking(move || {
-                let ends = carry_out(&root, &batch, &mut known, own);
+                let ends = carry_out(&kept, &batch, &mut known, own);
                 Ok((batch, ends, known))
             })
             .await?;

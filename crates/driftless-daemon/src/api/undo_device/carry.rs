@@ -16,9 +16,10 @@ use driftless_core::{Content, DeviceId, Entry, OnDisk, Outcome as StepOutcome};
 use driftless_core::{Precondition, RelPath, Step};
 use driftless_fs::history::Version;
 use driftless_fs::staging::stage_copy;
-use driftless_fs::{Ignore, LocalPlace, Root, StageError};
+use driftless_fs::{Ignore, LocalPlace};
 
-use super::super::place::{self, Ready};
+use super::super::past::Past;
+use super::super::place;
 use super::choice::Action;
 use super::look::Look;
 use crate::trouble::with_causes;
@@ -110,7 +111,7 @@ fn is_directory(disk: &OnDisk) -> bool {
 /// Does a batch of jobs. `directories` are those that the tree has, to which those
 /// that are made are added. Blocks.
 pub(super) fn carry_out(
-    root: &Root,
+    kept: &Past,
     jobs: &[Job],
     directories: &mut BTreeSet<RelPath>,
     own: DeviceId,
@@ -120,7 +121,7 @@ pub(super) fn carry_out(
     // Which job each step belongs to; directories that are made belong to none.
     let mut owners = Vec::with_capacity(jobs.len());
     for (number, job) in jobs.iter().enumerate() {
-        match step(root, job, own) {
+        match step(kept, job, own) {
             Ok(step) => {
                 if job.gives_back() {
                     for directory in missing_parents(job.path(), directories) {
@@ -135,7 +136,7 @@ pub(super) fn carry_out(
             Err(end) => ends.push(Some(end)),
         }
     }
-    let outcomes = driftless_fs::apply(root, steps, &Ignore::new(root));
+    let outcomes = driftless_fs::apply(&kept.root, steps, &Ignore::new(&kept.root));
     for (owner, (_, outcome)) in owners.into_iter().zip(outcomes) {
         // A directory that is there after all is no obstacle once the file is in it.
         if let Some(number) = owner {
@@ -146,7 +147,7 @@ pub(super) fn carry_out(
 }
 
 /// The step that a job is; what it puts back is staged.
-fn step(root: &Root, job: &Job, own: DeviceId) -> Result<Step, End> {
+fn step(kept: &Past, job: &Job, own: DeviceId) -> Result<Step, End> {
     Ok(match job {
         Job::Remove(path, disk) | Job::RemoveDirectory(path, disk) => Step::Remove {
             path: path.clone(),
@@ -159,24 +160,20 @@ fn step(root: &Root, job: &Job, own: DeviceId) -> Result<Step, End> {
                 return Err(End::Stale);
             };
             let place = LocalPlace::Path(from.clone(), disk.stat);
-            match stage_copy(root, &place, content, level) {
+            match stage_copy(&kept.root, &place, content, level) {
                 Ok(Some(_)) => {}
                 Ok(None) => return Err(End::Stale),
-                Err(error) => return Err(unread(&error)),
+                Err(error) => return Err(End::Failed(with_causes(&error))),
             }
             let (path, precondition) = (to.clone(), *precondition);
             let displaced = place::displaced(own, Reason::Overwritten);
             Step::Install { path, content, size_bytes, mode, mtime_ns, precondition, displaced }
         }
         Job::Restore { path, version, precondition } => {
-            let ready = Ready::stage(root, version).map_err(|error| unread(&error))?;
+            let ready = kept.stage(version).map_err(|error| End::Failed(error.message))?;
             ready.step(path.clone(), *precondition, own)
         }
     })
-}
-
-fn unread(error: &StageError) -> End {
-    End::Failed(format!("its version cannot be read: {}", with_causes(error)))
 }
 
 /// The directories above `path` that are not there, from the outermost; counted

@@ -20,6 +20,9 @@ use driftless_fs::history::{Version, VersionReason};
 #[cfg(test)]
 mod tests;
 
+/// The times of files may be behind the clock by so much, in milliseconds.
+pub(super) const TICK_MS: u64 = 20;
+
 /// How many renames of one file are followed.
 const RENAMES: usize = 64;
 
@@ -37,6 +40,8 @@ pub(super) struct Past {
     pub(super) entries: BTreeMap<RelPath, Entry>,
     /// What history has of them, in the order in which it was displaced.
     pub(super) versions: BTreeMap<RelPath, Vec<Version>>,
+    /// Paths at which a file was made on this disk since then.
+    pub(super) new: BTreeSet<RelPath>,
     /// Directories that hold what the device did not change.
     pub(super) shared: BTreeSet<RelPath>,
 }
@@ -148,6 +153,11 @@ fn is_of_tree(version: &&Version) -> bool {
     !matches!(version.reason, VersionReason::Resolved | VersionReason::Recovered)
 }
 
+/// Whether the path held nothing afterwards.
+fn is_deletion(version: &Version) -> bool {
+    matches!(version.reason, VersionReason::Deleted | VersionReason::Removed)
+}
+
 impl Past {
     /// Whether the device made this since.
     pub(super) fn is_by(&self, record: &FileRecord) -> bool {
@@ -174,7 +184,8 @@ impl Past {
 
     /// Whether what was written then is the device's own doing, as it alone had a part in it.
     fn is_own_writing(&self, shown: Option<&FileRecord>, mtime_ns: i64) -> bool {
-        let since_ns = i64::try_from(self.since_ms).unwrap_or(i64::MAX).saturating_mul(1_000_000);
+        let since_ms = i64::try_from(self.since_ms.saturating_sub(TICK_MS)).unwrap_or(i64::MAX);
+        let since_ns = since_ms.saturating_mul(1_000_000);
         mtime_ns >= since_ns && shown.is_some_and(|shown| self.is_alone_in(shown))
     }
 
@@ -203,9 +214,11 @@ impl Past {
 
     fn renames(&self) -> Renames<'_> {
         let (to, from) = (BTreeMap::new(), BTreeMap::new());
-        let deleted = self.versions.values().flatten().filter(|version| {
-            version.reason == VersionReason::Deleted && self.is_displaced_by(version)
-        });
+        let deleted = self
+            .versions
+            .values()
+            .flatten()
+            .filter(|version| is_deletion(version) && self.is_displaced_by(version));
         let deleted = deleted.map(|version| (version.size_bytes, version.mtime_ns)).collect();
         let mut renames = Renames { to, from, deleted };
         for (path, entry) in &self.entries {
@@ -250,7 +263,7 @@ impl Past {
             Ok(before) => before,
             Err(why) => return Some(Action::Leave(why)),
         };
-        if holds(entry, &before) {
+        if self.holds(entry, &before) {
             return None;
         }
         match (shown.filter(|shown| !self.is_by(shown)), after) {
@@ -266,14 +279,21 @@ impl Past {
             Before::Version(version) => Action::Restore(version.clone()),
             Before::At(there) => Action::MoveBack(there.clone()),
             Before::Nothing => match renames.from.get(path) {
-                Some(source) if self.has(source) => Action::Leave(Why::Taken((*source).clone())),
+                Some(source) if self.has_other(source, entry) => {
+                    Action::Leave(Why::Taken((*source).clone()))
+                }
                 _ => Action::Remove,
             },
         })
     }
 
-    fn has(&self, path: &RelPath) -> bool {
-        self.entries.get(path).is_some_and(|entry| entry.present().is_some())
+    /// Whether there is something else at `path` than there is here.
+    fn has_other(&self, path: &RelPath, here: &Entry) -> bool {
+        let there = self.entries.get(path).and_then(Entry::present);
+        there.is_some_and(|there| {
+            let (there, here) = (&there.record.content, here.present());
+            here.is_none_or(|here| !here.record.content.is_same_data(there))
+        })
     }
 
     /// What a path held before the device changed it, as far as that can be
@@ -339,7 +359,7 @@ impl Past {
         let is_alone = self.is_alone_in(shown);
         let nothing = BlockList::default().content_id();
         let last = self.versions_of(path).iter().rfind(is_of_tree);
-        let was_deleted = last.is_some_and(|last| last.reason == VersionReason::Deleted);
+        let was_deleted = last.is_some_and(is_deletion);
         let was_elsewhere = match &shown.content {
             Content::File { size_bytes, mtime_ns, .. } => {
                 renames.deleted.contains(&(*size_bytes, *mtime_ns))
@@ -349,7 +369,9 @@ impl Past {
         match shown.previous {
             // An empty file that was filled at once: how programs make files.
             Some(previous) if is_alone && previous == nothing => Ok(Before::Nothing),
-            None if is_alone || was_deleted || was_elsewhere => Ok(Before::Nothing),
+            None if is_alone || was_deleted || was_elsewhere || self.new.contains(path) => {
+                Ok(Before::Nothing)
+            }
             Some(_) | None => Err(Why::NotKept),
         }
     }
@@ -361,7 +383,7 @@ impl Past {
         path: &RelPath,
         run: &'a [&'v Version],
     ) -> (&'a [&'v Version], bool) {
-        let ends = |version: &&Version| version.reason == VersionReason::Deleted;
+        let ends = |version: &&Version| is_deletion(version);
         let is_gone = self
             .entries
             .get(path)
@@ -379,7 +401,7 @@ impl Past {
     /// path and made at the new one.
     fn was_moved(&self, source: &RelPath) -> bool {
         let (run, _) = self.run(source);
-        run.last().is_none_or(|last| last.reason != VersionReason::Deleted)
+        run.last().is_none_or(|last| !is_deletion(last))
     }
 
     /// The content that a rename brought to `there`, wherever it is now.
@@ -410,20 +432,21 @@ impl Past {
         }
         None
     }
-}
 
-/// Whether the tree has that already.
-fn holds(entry: &Entry, before: &Before<'_>) -> bool {
-    let content = entry.present().map(|disk| &disk.record.content);
-    match (before, content) {
-        (Before::Nothing, content) => content.is_none(),
-        (Before::Version(version), Some(Content::File { size_bytes, mtime_ns, .. })) => {
-            version.target.is_none()
-                && (version.size_bytes, version.mtime_ns) == (*size_bytes, *mtime_ns)
+    /// Whether the tree has that already.
+    fn holds(&self, entry: &Entry, before: &Before<'_>) -> bool {
+        let content = entry.present().map(|disk| &disk.record.content);
+        match (before, content) {
+            (Before::Nothing, content) => content.is_none(),
+            (Before::Version(version), Some(Content::File { size_bytes, mtime_ns, .. })) => {
+                version.target.is_none()
+                    && (version.size_bytes, version.mtime_ns) == (*size_bytes, *mtime_ns)
+            }
+            (Before::Version(version), Some(Content::Symlink { target })) => {
+                version.target.as_ref() == Some(target)
+            }
+            (Before::At(there), Some(_)) => !self.has_other(there, entry),
+            (Before::Version(_) | Before::At(_), _) => false,
         }
-        (Before::Version(version), Some(Content::Symlink { target })) => {
-            version.target.as_ref() == Some(target)
-        }
-        (Before::Version(_) | Before::At(_), _) => false,
     }
 }

@@ -4,12 +4,12 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use driftless_core::{Author, Content, DeviceId, Entry, Index, RelPath};
-use driftless_fs::Root;
 use driftless_fs::history::Version;
 use driftless_store::IndexError;
 
-use super::super::{Outcome, ask, history};
-use super::choice::{Past, need_parents};
+use super::super::past::Past as Kept;
+use super::super::{Outcome, ask, blocking};
+use super::choice::{Past, TICK_MS, need_parents};
 use crate::clock::now_ms;
 use crate::config::FolderConfig;
 use crate::folder::Asked;
@@ -18,12 +18,15 @@ use crate::hub::Hub;
 /// How many rows of the index are looked at in one go.
 const ROWS: usize = 256;
 
+/// A version gets its label less than this before it is displaced, in nanoseconds.
+const LABELLED_WITHIN_NS: i64 = 3_000_000_000;
+
 const DAY_MS: u64 = 24 * 60 * 60 * 1000;
 
 /// What a folder looks like to an undo.
 pub(super) struct Look {
     pub(super) past: Past,
-    pub(super) root: Root,
+    pub(super) kept: Kept,
     /// The directories that the tree has.
     pub(super) directories: BTreeSet<RelPath>,
 }
@@ -34,9 +37,9 @@ pub(super) async fn look(
     folder: &FolderConfig,
     (device, since_ms): (DeviceId, u64),
 ) -> Outcome<Look> {
-    let (root, authors) =
-        ask(hub, folder, move |asked| Ok((asked.root.clone(), authors_of(asked, device)?))).await?;
-    let listed = history::versions(root.clone(), None).await?;
+    let authors = ask(hub, folder, move |asked| authors_of(asked, device)).await?;
+    let kept = Kept::of(hub, folder).await?;
+    let listed = kept.versions(None).await?;
     let mut past = Past {
         device,
         since_ms,
@@ -44,20 +47,30 @@ pub(super) async fn look(
         authors,
         entries: BTreeMap::new(),
         versions: BTreeMap::new(),
+        new: BTreeSet::new(),
         shared: BTreeSet::new(),
     };
     for version in listed {
         past.versions.entry(version.path.clone()).or_default().push(version);
     }
     for versions in past.versions.values_mut() {
-        versions.sort_by_key(|version| (version.displaced_ms, version.ctime_ns));
+        versions.sort_by_key(|version| (displaced_ns(version), version.ctime_ns));
     }
-    let mut look = Look { past, root, directories: BTreeSet::new() };
+    let mut look = Look { past, kept, directories: BTreeSet::new() };
     look.read_index(hub, folder).await?;
     look.read_rest(hub, folder).await?;
+    look.find_new().await?;
     let Past { entries, versions, .. } = &mut look.past;
     versions.retain(|path, _| entries.contains_key(path));
     Ok(look)
+}
+
+/// When a version was displaced, in nanoseconds since 1970: its label knows seconds
+/// only, its inode more, unless it was touched since.
+fn displaced_ns(version: &Version) -> i64 {
+    let label_ns = i64::try_from(version.displaced_ms).unwrap_or(0).saturating_mul(1_000_000);
+    let is_right = (0..LABELLED_WITHIN_NS).contains(&version.ctime_ns.saturating_sub(label_ns));
+    if is_right { version.ctime_ns } else { label_ns }
 }
 
 /// Under whom a device counts its edits; nobody where that is not known.
@@ -151,6 +164,27 @@ impl Look {
             });
             self.past.entries.extend(found.await?);
         }
+        Ok(())
+    }
+
+    /// Finds the files of which the disk says that they were made since.
+    async fn find_new(&mut self) -> Outcome<()> {
+        let past = &self.past;
+        let is_new_here = |entry: &Entry| {
+            let shown =
+                entry.shown().filter(|shown| past.is_by(shown) && entry.present().is_some());
+            shown.is_some_and(|shown| shown.previous.is_none() && shown.content.file().is_some())
+        };
+        let candidates = past.entries.iter().filter(|(_, entry)| is_new_here(entry));
+        let candidates: Vec<RelPath> = candidates.map(|(path, _)| path.clone()).collect();
+        let (root, since_ms) = (self.kept.root.clone(), past.since_ms.saturating_sub(TICK_MS));
+        self.past.new = blocking(move || {
+            let is_new = |path: &RelPath| {
+                driftless_fs::born_ms(&root, path).is_some_and(|born_ms| born_ms >= since_ms)
+            };
+            Ok(candidates.into_iter().filter(is_new).collect())
+        })
+        .await?;
         Ok(())
     }
 }

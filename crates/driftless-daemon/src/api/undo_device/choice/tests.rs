@@ -73,6 +73,7 @@ impl Case {
             authors: author(X).branches().collect(),
             entries: BTreeMap::new(),
             versions: BTreeMap::new(),
+            new: BTreeSet::new(),
             shared: BTreeSet::new(),
         })
     }
@@ -237,6 +238,10 @@ fn a_rename_is_taken_back_also_where_the_new_name_was_written_to_or_renamed_agai
     assert_eq!(into_the_place_of_a_deleted_one.chosen(), "a gets b, b gets b#1");
     let touched = Case::new().unknown("a").is("b", moved("a", 10, file("good", 5)));
     assert_eq!(touched.chosen(), "a gets b, b goes", "it need not be new");
+    let copied_back = Case::new()
+        .is("a", shared(BOB, 20, file("good", -90)))
+        .is("a.locked", moved("a", 10, file("good", -90)));
+    assert_eq!(copied_back.chosen(), "a.locked goes", "an undo was cut off there");
     let taken = Case::new()
         .is("a", record(BOB, 20, file("bob's", 20)))
         .is("b", moved("a", 10, file("good", -90)));
@@ -290,6 +295,9 @@ fn where_it_cannot_be_told_what_was_there_a_path_is_left() {
         .unknown("a.locked")
         .kept("a.locked", DELETED, (X, 3_000, -90));
     assert_eq!(from_elsewhere.chosen(), "a goes, a.locked gets a.locked#1");
+    let mut new = Case::new().is("a", shared(X, 9, file("again", -90)));
+    new.0.new.insert(path("a"));
+    assert_eq!(new.chosen(), "a goes", "the disk tells");
     let decided = Case::new().is("a", record(X, 3_000, file("mine", -9))).kept(
         "a",
         VersionReason::Resolved,
