@@ -169,7 +169,7 @@ fn assert_tree(device: &Device, expected: &Tree) {
     assert!(differences.is_empty(), "{}:\n{}", device.name(), differences.join("\n"));
 }
 
-/// H13, I1: the other device takes back all that ransomware did, and can take that back in turn.
+/// H17, I1: the other device takes back all that ransomware did, and can take that back in turn.
 #[test]
 fn what_ransomware_did_on_one_device_is_undone_on_another_and_that_undone_again() {
     let scratch = Scratch::new();
@@ -206,7 +206,7 @@ fn what_ransomware_did_on_one_device_is_undone_on_another_and_that_undone_again(
     assert_eq!(bob.conflicts("notes"), []);
 }
 
-/// H13: what the brake still holds does not come at all, and who sent it gets back what it replaced.
+/// H13, H17: what the brake still holds does not come at all, and who sent it gets back what it replaced.
 #[test]
 fn what_waits_for_a_yes_is_undone_before_it_comes() {
     let scratch = Scratch::new();
@@ -241,7 +241,7 @@ fn what_waits_for_a_yes_is_undone_before_it_comes() {
     assert_eq!(ada.conflicts("notes"), []);
 }
 
-/// I1: another device's later work is not undone along with it.
+/// H17: another device's later work is not undone along with it.
 #[test]
 fn what_a_third_device_changed_since_is_left_and_said() {
     let scratch = Scratch::new();
@@ -277,7 +277,7 @@ fn what_a_third_device_changed_since_is_left_and_said() {
     assert_eq!((&own["restores"], &own["removes"]), (&0.into(), &0.into()), "{own}");
 }
 
-/// P1, P13: a kill in the middle loses nothing, and asking again does the rest.
+/// H17, P1, P13: a kill in the middle loses nothing, and asking again does the rest.
 #[test]
 fn an_undo_that_was_killed_is_completed_by_asking_again() {
     const FILES: usize = 600;

@@ -16,7 +16,7 @@ const CATALOGUE: &str = "docs/guarantees.md";
 
 /// Each group of ids, with how many it has.
 const GROUPS: [(char, u32); 8] =
-    [('I', 18), ('C', 19), ('P', 14), ('D', 10), ('N', 9), ('F', 13), ('H', 16), ('L', 7)];
+    [('I', 18), ('C', 20), ('P', 14), ('D', 10), ('N', 9), ('F', 13), ('H', 17), ('L', 7)];
 
 /// What no test can show here, and why.
 const NOT_SHOWN: [(&str, &str); 3] = [
