@@ -120,12 +120,12 @@ test('policies are tried on the open conflicts before they are saved, and a prog
   );
   await page.getByRole('button', { name: 'More for Projects' }).click();
   await page.getByRole('menuitem', { name: 'Folder settings…' }).click();
-  await page.getByText('Of 10 open conflicts, 1 would settle itself.').waitFor();
+  await page.getByText('Of 11 open conflicts, 1 would settle itself.').waitFor();
   await page.getByText('configuration file or by the command line only').waitFor();
   await page.getByRole('button', { name: 'Rule for some files' }).click();
   await page.getByLabel('Files of rule 2').fill('*.md');
   await page.getByLabel('What settles *.md').selectOption('What Laptop in the kitchen has');
-  await page.getByText('Of 10 open conflicts, 6 would settle themselves.').waitFor();
+  await page.getByText('Of 11 open conflicts, 6 would settle themselves.').waitFor();
   await page.getByRole('button', { name: 'Move the rule up: *.md' }).click();
   expect(await asked(app, 'policy.set')).toEqual([]);
   await page.getByRole('button', { name: 'Save' }).click();

@@ -107,7 +107,7 @@ const OVERLAYS: [name: string, daemon: string, place: string, open: (page: Page)
     async (page) => {
       await choose('Projects', 'Folder settings…')(page);
       await page.getByRole('button', { name: 'Rule for some files' }).click();
-      await page.getByText('Of 10 open conflicts').scrollIntoViewIfNeeded();
+      await page.getByText('Of 11 open conflicts').scrollIntoViewIfNeeded();
     },
   ],
   [

@@ -30,7 +30,7 @@ const SPECIAL: [daemon: string, screen: string, place: string][] = [
   ['crowded', 'folder', 'folders/f0'],
   ['decide', 'history-of-file', 'history/projects/notes%2FGarden.md'],
   ['crowded', 'conflict', 'conflicts/c1'],
-  ...['text', 'no-base', 'long', 'named', 'image', 'three', 'deleted', 'directory', 'not-here'].map(
+  ...['text', 'no-base', 'long', 'named', 'hard', 'image', 'three', 'deleted', 'directory', 'not-here'].map(
     (kind): [string, string, string] => ['decide', `conflict-${kind}`, `conflicts/${kind}`],
   ),
   ['problems', 'folders', 'folders'],

@@ -50,6 +50,7 @@ export function ofEveryKind(nowMs: number): Conflict[] {
     make('no-base', 'notes/Shopping.txt', () => ({ base: null })),
     make('long', 'long/Log.txt'),
     make('named', `notes/${HARD_NAMES[0]}.md`, (one) => change(one, 0, { device_name: HARD_NAMES[0] })),
+    make('hard', 'hard/مستندات 🌻.txt'),
     make('image', 'pictures/Fox.png'),
     make('other', 'budget/Budget 2026.ods', () => ({ base: null })),
     make('three', 'notes/Three.md', (one) => ({

@@ -51,6 +51,14 @@ const SHOPPING = [
   both([], ['Soap'], ['Soap, two']),
 ];
 
+/** What breaks layouts and disguises things: other directions, signs that are not seen, a line without end. */
+const HARD = [
+  same('مرحبا بالعالم، هذا نص طويل قليلا', 'שלום עולם', '👩‍👩‍👧‍👦 🌻🌈 ☀️'),
+  both(['\tplain'], ['invoice\u202efdp.exe\u0007', '\ttabbed'], ['<img src=x onerror=document.title=1>']),
+  same('x'.repeat(300_000)),
+  theirs(['end'], ['the end '.repeat(400)]),
+];
+
 /** A text of 5,000 lines in which every hundredth was changed by one or both. */
 function long(): Stretch[] {
   const line = (at: number) => `${String(at).padStart(5, '0')} the quick brown fox jumps over the lazy dog`;
@@ -67,6 +75,7 @@ function long(): Stretch[] {
 function stretchesOf(path: string): Stretch[] | null {
   const ending = path.slice(path.lastIndexOf('.') + 1);
   if (path.startsWith('long/')) return long();
+  if (path.startsWith('hard/')) return HARD;
   if (path.includes('Shopping')) return SHOPPING;
   return ['md', 'txt', 'csv'].includes(ending) ? GARDEN : null;
 }

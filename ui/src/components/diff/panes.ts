@@ -1,5 +1,5 @@
 // Two texts beside each other, to be read and pointed at. Which stretches differ is told, or else found here.
-import { Change, diff, MergeView } from '@codemirror/merge';
+import { Change, diff, MergeView, type MergeConfig } from '@codemirror/merge';
 import { EditorState, StateEffect, StateField, type Extension } from '@codemirror/state';
 import { Decoration, EditorView, highlightSpecialChars, type DecorationSet } from '@codemirror/view';
 import { look, rootOf } from './look';
@@ -21,6 +21,11 @@ export type Pair = {
 const SCAN_LIMIT = 500;
 const DIFF_MS = 100;
 
+/** How often two sides are aligned after a jump. */
+const ROUNDS = 4;
+/** How many lines stay beside a place, and how many at least are worth folding. */
+const FOLDED = { margin: 3, minSize: 6 };
+
 type Shown = { places: readonly PairPlace[]; here: number | null };
 const setHere = StateEffect.define<number | null>();
 
@@ -28,10 +33,13 @@ export class Panes {
   readonly #view: MergeView;
   readonly #host: HTMLElement;
   readonly #places: readonly PairPlace[];
+  #folded: boolean;
+  #aligning = 0;
 
   constructor(host: HTMLElement, pair: Pair, onpick: (place: number) => void) {
     this.#host = host;
     this.#places = pair.places ?? [];
+    this.#folded = pair.places === null;
     const root = rootOf(host);
     this.#view = new MergeView({
       a: { doc: pair.a.text, extensions: side('a', pair, onpick) },
@@ -39,22 +47,24 @@ export class Panes {
       parent: root,
       root,
       gutter: false,
+      // Where one jumps from place to place, sides that are folded do not stay aligned.
+      ...(pair.places ? {} : { collapseUnchanged: FOLDED }),
       diffConfig: {
         scanLimit: SCAN_LIMIT,
         timeout: DIFF_MS,
         ...(pair.places ? { override: differences(pair.places) } : {}),
       },
     });
-    this.fold(true);
     const [first] = this.#view.chunks;
     if (!pair.places && first) this.#scrollTo(this.#view.b, first.fromB);
   }
 
   /** Shows all lines, or few of those that are alike. */
   fold(on: boolean): void {
-    // Cleared first, since unfolding by hand may have taken out some.
-    this.#view.reconfigure({});
-    if (on) this.#view.reconfigure({ collapseUnchanged: { margin: 3, minSize: 6 } });
+    if (on === this.#folded) return;
+    this.#folded = on;
+    // Absent, it would stay as it is.
+    this.#view.reconfigure({ collapseUnchanged: on ? FOLDED : undefined } as MergeConfig);
   }
 
   /** Marks a place and brings it in sight. */
@@ -62,13 +72,23 @@ export class Panes {
     for (const editor of [this.#view.a, this.#view.b]) editor.dispatch({ effects: setHere.of(at) });
     const place = at === null ? undefined : this.#places[at];
     if (!place) return;
-    this.#reveal(place);
-    // What was out of sight had only a guess of a height.
-    this.#view.a.requestMeasure({ read: () => undefined, write: () => this.#reveal(place) });
+    cancelAnimationFrame(this.#aligning);
+    this.#bring(place, ROUNDS);
   }
 
   destroy(): void {
+    cancelAnimationFrame(this.#aligning);
     this.#view.destroy();
+  }
+
+  /** Heights of lines out of sight are guessed; as they come in sight, the two sides are aligned anew. */
+  #bring(place: PairPlace, rounds: number): void {
+    this.#reveal(place);
+    if (rounds === 0) return;
+    this.#view.reconfigure({});
+    this.#aligning = requestAnimationFrame(() => {
+      this.#aligning = requestAnimationFrame(() => this.#bring(place, rounds - 1));
+    });
   }
 
   #reveal({ a, b }: PairPlace): void {

@@ -56,6 +56,8 @@ export const conflicts = {
   pickedThis: (device: string) => `${named(device)} (this device)`,
   pickedOther: 'Another device…',
   pickedBoth: 'Both',
+  sameForOthersWhole: (number: number) =>
+    `When keeping all of one side or both, do so for the other ${number === 1 ? 'one' : number} in this folder`,
   bulkTitle: (number: number) => `Choose for ${plural(number, 'file')}?`,
   bulkKeep: (device: string) =>
     `Each becomes the version of ${named(device)}. Other versions move to the history.`,
@@ -95,6 +97,7 @@ export const conflicts = {
     places: 'The place that you are at',
     previous: 'Previous place',
     next: 'Next place',
+    withKey: (what: string, key: string) => `${what} (${key})`,
     position: (at: number, count: number) => `${at} of ${count}`,
     bothChanged: 'Both changed this. Which one?',
     differs: 'They differ here. Which one?',
