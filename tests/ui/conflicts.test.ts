@@ -101,6 +101,24 @@ test('of three versions any two are compared, and either with what they began fr
   await finish(app);
 });
 
+test('in a text of five thousand lines one goes from place to place, and the two sides stay beside each other', async () => {
+  const app = await ui.open({ daemon: 'decide', place: 'conflicts/long' });
+  const { page } = app;
+  await result(page).waitFor();
+  await page.keyboard.press('p');
+  await page.getByText('17 of 17').waitFor();
+  const left = page.getByText('04899', { exact: false }).first();
+  const right = page.getByText('04899', { exact: false }).nth(1);
+  await left.waitFor();
+  await expect
+    .poll(async () => {
+      const tops = [await left.boundingBox(), await right.boundingBox()].map((box) => box?.y ?? NaN);
+      return Math.abs((tops[0] ?? NaN) - (tops[1] ?? NaN));
+    })
+    .toBeLessThan(2);
+  await finish(app);
+});
+
 test('a version that is on its way is waited for, and compared once it is here', async () => {
   const app = await ui.open({ daemon: 'decide', place: 'conflicts/not-here' });
   const { page } = app;

@@ -30,7 +30,8 @@ type Shown = { places: readonly PairPlace[]; here: number | null };
 const setHere = StateEffect.define<number | null>();
 
 export class Panes {
-  readonly #view: MergeView;
+  #view: MergeView;
+  readonly #make: () => MergeView;
   readonly #host: HTMLElement;
   readonly #places: readonly PairPlace[];
   #folded: boolean;
@@ -40,21 +41,8 @@ export class Panes {
     this.#host = host;
     this.#places = pair.places ?? [];
     this.#folded = pair.places === null;
-    const root = rootOf(host);
-    this.#view = new MergeView({
-      a: { doc: pair.a.text, extensions: side('a', pair, onpick) },
-      b: { doc: pair.b.text, extensions: side('b', pair, onpick) },
-      parent: root,
-      root,
-      gutter: false,
-      // Where one jumps from place to place, sides that are folded do not stay aligned.
-      ...(pair.places ? {} : { collapseUnchanged: FOLDED }),
-      diffConfig: {
-        scanLimit: SCAN_LIMIT,
-        timeout: DIFF_MS,
-        ...(pair.places ? { override: differences(pair.places) } : {}),
-      },
-    });
+    this.#make = () => viewOf(host, pair, onpick);
+    this.#view = this.#make();
     const [first] = this.#view.chunks;
     if (!pair.places && first) this.#scrollTo(this.#view.b, first.fromB);
   }
@@ -69,11 +57,18 @@ export class Panes {
 
   /** Marks a place and brings it in sight. */
   point(at: number | null): void {
-    for (const editor of [this.#view.a, this.#view.b]) editor.dispatch({ effects: setHere.of(at) });
+    this.#mark(at);
     const place = at === null ? undefined : this.#places[at];
     if (!place) return;
     cancelAnimationFrame(this.#aligning);
-    this.#bring(place, ROUNDS);
+    this.#bring(place, ROUNDS, () => {
+      if (this.#isAligned(place)) return;
+      // What two sides learnt of their heights on the way may keep them apart; afresh, they meet.
+      this.#view.destroy();
+      this.#view = this.#make();
+      this.#mark(at);
+      this.#bring(place, ROUNDS, () => undefined);
+    });
   }
 
   destroy(): void {
@@ -82,13 +77,24 @@ export class Panes {
   }
 
   /** Heights of lines out of sight are guessed; as they come in sight, the two sides are aligned anew. */
-  #bring(place: PairPlace, rounds: number): void {
+  #bring(place: PairPlace, rounds: number, done: () => void): void {
     this.#reveal(place);
-    if (rounds === 0) return;
+    if (rounds === 0) return done();
     this.#view.reconfigure({});
     this.#aligning = requestAnimationFrame(() => {
-      this.#aligning = requestAnimationFrame(() => this.#bring(place, rounds - 1));
+      this.#aligning = requestAnimationFrame(() => this.#bring(place, rounds - 1, done));
     });
+  }
+
+  #mark(at: number | null): void {
+    for (const editor of [this.#view.a, this.#view.b]) editor.dispatch({ effects: setHere.of(at) });
+  }
+
+  #isAligned({ a, b }: PairPlace): boolean {
+    if (a.to === a.from || b.to === b.from) return true;
+    const top = (editor: EditorView, { from }: Lines) =>
+      editor.documentTop + editor.lineBlockAt(lineStart(editor.state, from)).top;
+    return Math.abs(top(this.#view.a, a) - top(this.#view.b, b)) < 2;
   }
 
   #reveal({ a, b }: PairPlace): void {
@@ -101,6 +107,24 @@ export class Panes {
     const { top } = editor.lineBlockAt(Math.min(at, editor.state.doc.length));
     this.#host.scrollTop = Math.max(0, top - this.#host.clientHeight / 4);
   }
+}
+
+function viewOf(host: HTMLElement, pair: Pair, onpick: (place: number) => void): MergeView {
+  const root = rootOf(host);
+  return new MergeView({
+    a: { doc: pair.a.text, extensions: side('a', pair, onpick) },
+    b: { doc: pair.b.text, extensions: side('b', pair, onpick) },
+    parent: root,
+    root,
+    gutter: false,
+    // Where one jumps from place to place, sides that are folded do not stay aligned.
+    ...(pair.places ? {} : { collapseUnchanged: FOLDED }),
+    diffConfig: {
+      scanLimit: SCAN_LIMIT,
+      timeout: DIFF_MS,
+      ...(pair.places ? { override: differences(pair.places) } : {}),
+    },
+  });
 }
 
 function side(name: 'a' | 'b', pair: Pair, onpick: (place: number) => void): Extension[] {
