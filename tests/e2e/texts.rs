@@ -3,6 +3,8 @@
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;
 
+use driftless_control::Client;
+use driftless_control::api::{ContentPreview, PreviewView};
 use serde_json::Value;
 
 use crate::harness::{Device, SOON, Scratch, check, settle_equal, two_devices, until};
@@ -35,6 +37,15 @@ fn compared(device: &Device, path: &str) -> Value {
 fn id_of(device: &Device, path: &str) -> String {
     let open = device.conflicts("notes");
     open.into_iter().find(|(open, _)| open == path).map(|(_, id)| id).unwrap()
+}
+
+/// Asks the daemon itself, as the desktop app does.
+fn show(device: &Device, request: ContentPreview) -> PreviewView {
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+    runtime.block_on(async {
+        let client = Client::connect(&device.home().join("control.sock")).await.unwrap();
+        client.call(request).await.unwrap()
+    })
 }
 
 /// C1, C20: both edited several times while apart; the base outlives a restart,
@@ -70,6 +81,21 @@ fn what_a_conflict_was_made_from_is_known_on_both_devices() {
         assert_eq!(shown["base"]["device_name"], "ada");
         assert_eq!(shown["base"]["size"], BASE.len());
     }
+    let id = id_of(&bob, "both.txt");
+    let base = show(&bob, ContentPreview::Conflict { id: id.clone(), version: None });
+    assert_eq!(base, PreviewView::Text { text: BASE.to_owned(), cut_short: false });
+    let conflict = bob.json(&["conflict", "show", &id]);
+    for head in conflict["heads"].as_array().unwrap() {
+        let version = head["version"].as_str().map(str::to_owned);
+        let five = if head["device_name"] == "ada" { "FIVE" } else { "5" };
+        let text = BASE.replace("five", five);
+        let shown = show(&bob, ContentPreview::Conflict { id: id.clone(), version });
+        assert_eq!(shown, PreviewView::Text { text, cut_short: false });
+    }
+    let (folder, path) = ("notes".to_owned(), "apart.txt".to_owned());
+    let shown = show(&bob, ContentPreview::Current { folder, path });
+    let text = fs::read_to_string(bob.path("notes/apart.txt")).unwrap();
+    assert_eq!(shown, PreviewView::Text { text, cut_short: false });
     let text = ada.ok(&["conflict", "diff", &id_of(&ada, "both.txt")]);
     assert!(text.contains("@ line 5: both changed, choose") && text.contains("-  five"), "{text}");
 
@@ -91,6 +117,17 @@ fn what_a_conflict_was_made_from_is_known_on_both_devices() {
         let again = compared(device, "both.txt");
         assert_eq!(again["base"], BASE, "not how it was settled: {again}");
     }
+
+    // What ada's own saves replaced is among what may be chosen.
+    let list = ada.json(&["history", "list", "notes", "apart.txt"]);
+    let entries = list.as_array().unwrap();
+    let gone = entries.iter().find(|entry| entry["reason"] == "edited" && entry["size"] == 5);
+    let version = gone.unwrap()["version"].as_str().unwrap();
+    ada.ok(&["conflict", "resolve", &id_of(&ada, "apart.txt"), "--history", version]);
+    until(SOON, "bob has it", || {
+        let text = fs::read_to_string(bob.path("notes/apart.txt")).unwrap_or_default();
+        check(text == "gone\n", || text)
+    });
 }
 
 /// The versions of a path that history has: names and reasons, newest first.

@@ -14,6 +14,7 @@ use driftless_engine::Choice;
 
 use super::conflicts::kind_of;
 use super::failure::not_found;
+use super::past::Past;
 use super::resolve::{Open, among, bring, makers};
 use super::{Outcome, ask, blocking, conflicts};
 use crate::hub::Hub;
@@ -112,12 +113,12 @@ async fn names_beside(hub: &Hub, open: &Open) -> Outcome<Beside> {
 
 /// What the path would hold of what a person brings.
 async fn brought(hub: &Hub, open: &Open, resolution: &Resolution) -> Outcome<ForeseenFile> {
-    let root = ask(hub, &open.folder, |asked| Ok(asked.root.clone())).await?;
+    let past = Past::of(hub, &open.folder).await?;
     let (path, resolution) = (open.path.clone(), resolution.clone());
     let size = blocking(move || match resolution {
         Resolution::WithFile { path } => bring::size_of(&PathBuf::from(path)),
         Resolution::History { version } => {
-            bring::find_version(&root, &path, &version).map(|found| found.size_bytes)
+            bring::find_version(&past, &path, &version).map(|found| found.size_bytes)
         }
         Resolution::Text { text } => Ok(text.len() as u64),
         Resolution::Device { .. } | Resolution::Version { .. } | Resolution::Both => Ok(0),

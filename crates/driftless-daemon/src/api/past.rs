@@ -57,6 +57,17 @@ impl Past {
         Ok(versions)
     }
 
+    /// The version of a path that history calls `id`. Blocks.
+    pub(super) fn version(&self, path: &RelPath, id: &str) -> Outcome<Option<Version>> {
+        let fits = |version: &Version| version.id == id && version.path == *path;
+        if id.starts_with(KEPT) {
+            return Ok(self.texts(1, fits).pop());
+        }
+        let listed = driftless_fs::history::list(&self.root, Some(path))
+            .map_err(|error| because("history cannot be listed", &error))?;
+        Ok(listed.into_iter().find(fits))
+    }
+
     /// The newest replaced texts that fit, at most `limit`. Blocks.
     pub(super) fn texts(&self, limit: usize, fits: impl Fn(&Version) -> bool) -> Vec<Version> {
         let version = |text: &ReplacedText| version_of(text, &self.device_short);

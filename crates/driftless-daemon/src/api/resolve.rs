@@ -18,6 +18,7 @@ use driftless_engine::{Choice, Input, Resolve};
 use tokio::time::{Instant, sleep, timeout};
 
 use super::failure::{failed, refused};
+use super::past::Past;
 use super::{Outcome, ask, blocking, conflicts, running};
 use crate::activity::Decided;
 use crate::config::FolderConfig;
@@ -86,14 +87,14 @@ async fn chosen(hub: &Arc<Hub>, open: &Open, resolution: &Resolution) -> Outcome
     if let Some(choice) = among(hub, open, resolution).await? {
         return Ok(choice);
     }
-    let root = ask(hub, &open.folder, |asked| Ok(asked.root.clone())).await?;
+    let past = Past::of(hub, &open.folder).await?;
     let (path, mode) = (open.path.clone(), mode_of(entry));
     let resolution = resolution.clone();
     blocking(move || match resolution {
-        Resolution::WithFile { path } => bring::file(&root, &PathBuf::from(path), mode),
-        Resolution::Text { text } => bring::text(&root, &text, mode),
+        Resolution::WithFile { path } => bring::file(&past.root, &PathBuf::from(path), mode),
+        Resolution::Text { text } => bring::text(&past.root, &text, mode),
         Resolution::History { version } => {
-            bring::version(&root, &bring::find_version(&root, &path, &version)?)
+            bring::version(&past, &bring::find_version(&past, &path, &version)?)
         }
         Resolution::Device { .. } | Resolution::Version { .. } | Resolution::Both => {
             unreachable!("those are among the versions that there are")

@@ -16,6 +16,7 @@ use driftless_fs::history::{Version, restore_to_staging};
 use driftless_fs::{Root, StageError, StagedFile};
 
 use super::super::failure::{because, failed, not_found, refused, usage};
+use super::super::past::Past;
 use super::Outcome;
 use crate::clock::now_ms;
 
@@ -42,9 +43,16 @@ pub(super) fn text(root: &Root, text: &str, mode: Option<u16>) -> Outcome<Choice
 }
 
 /// Stages a copy of a version from history, as it was.
-pub(super) fn version(root: &Root, version: &Version) -> Outcome<Choice> {
-    let hashed = restore_to_staging(root, &version.id)
-        .map_err(|error| because("the version cannot be read", &error))?;
+pub(super) fn version(past: &Past, version: &Version) -> Outcome<Choice> {
+    let unread = |error| because("the version cannot be read", &error);
+    if let Some(text) = past.text(version)? {
+        let blocks = driftless_fs::stage_bytes(&past.root, &text).map_err(unread)?;
+        let (content, size_bytes) = (blocks.content_id(), blocks.size_bytes());
+        let level = Level::for_size(size_bytes, None);
+        let (mode, mtime_ns) = (version.mode, version.mtime_ns);
+        return Ok(Choice::With { content, size_bytes, level, blocks, mode, mtime_ns });
+    }
+    let hashed = restore_to_staging(&past.root, &version.id).map_err(unread)?;
     Ok(Choice::With {
         content: hashed.content,
         size_bytes: hashed.stat.size_bytes,
@@ -56,11 +64,8 @@ pub(super) fn version(root: &Root, version: &Version) -> Outcome<Choice> {
 }
 
 /// The version of a path that history calls `id`. Blocks.
-pub(in crate::api) fn find_version(root: &Root, path: &RelPath, id: &str) -> Outcome<Version> {
-    let versions = driftless_fs::history::list(root, Some(path))
-        .map_err(|error| because("history cannot be listed", &error))?;
-    let found = versions.into_iter().find(|version| version.id == id && version.path == *path);
-    let found = found.ok_or_else(|| {
+pub(in crate::api) fn find_version(past: &Past, path: &RelPath, id: &str) -> Outcome<Version> {
+    let found = past.version(path, id)?.ok_or_else(|| {
         not_found(format!("{path} has no version {id:?} in history"))
             .with_hint("`driftless history list` names them")
     })?;
