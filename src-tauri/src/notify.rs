@@ -1,7 +1,7 @@
 //! Telling a person outside the window, only when a person is needed.
 //!
-//! A device or a folder asks, there is a conflict, a folder stopped, a large change waits, space
-//! runs out; and, on request, that the lid may be closed. What comes together is told together,
+//! A device or a folder asks, there is a conflict, what is edited is out of date, a folder stopped,
+//! a large change waits, space runs out; and, on request, that the lid may be closed. What comes together is told together,
 //! one notification for each occasion, and a later one takes its place. A window that has the
 //! focus tells by itself.
 
@@ -35,6 +35,7 @@ pub(crate) enum Occasion {
     Request,
     Offer,
     Conflict,
+    StaleEdit,
     HeldBack,
     Stopped,
     LittleSpace,
@@ -47,7 +48,7 @@ impl Occasion {
     fn is_wanted(self, wanted: Notify) -> bool {
         match self {
             Self::Request | Self::Offer => wanted.requests,
-            Self::Conflict => wanted.conflicts,
+            Self::Conflict | Self::StaleEdit => wanted.conflicts,
             Self::HeldBack | Self::Stopped | Self::LittleSpace => wanted.problems,
             Self::Finished => wanted.finished,
             Self::ClosedToTray => true,
@@ -58,7 +59,7 @@ impl Occasion {
     fn screen(self) -> Option<Screen> {
         match self {
             Self::Request => Some(Screen::Devices),
-            Self::Conflict => Some(Screen::Conflicts),
+            Self::Conflict | Self::StaleEdit => Some(Screen::Conflicts),
             Self::Offer | Self::HeldBack | Self::Stopped => Some(Screen::Folders),
             Self::LittleSpace => Some(Screen::Activity),
             Self::Finished | Self::ClosedToTray => None,

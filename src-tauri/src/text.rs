@@ -58,6 +58,29 @@ pub(crate) fn opened_conflicts(number: u64, path: &str) -> (String, String) {
     }
 }
 
+/// Of edits of files of which a newer version is known; the last by its device, and whether it
+/// was deleted.
+pub(crate) fn stale_edits(
+    number: u64,
+    name: &str,
+    (device, deleted): (&str, bool),
+) -> (String, String) {
+    let newer = format!("{device} has a newer version that is not here yet.");
+    match (number, deleted) {
+        (1, false) => {
+            (format!("{name} is out of date here"), format!("{newer} Both versions will be kept."))
+        }
+        (1, true) => (
+            format!("{name} was changed on {device}"),
+            format!("It was deleted here, but {newer} It will come back."),
+        ),
+        _ => (
+            format!("{} files are out of date here", count(number)),
+            format!("The last: {name}, from {device}. Both versions of each will be kept."),
+        ),
+    }
+}
+
 pub(crate) fn stopped(number: u64, label: &str, reason: &str) -> (String, String) {
     match number {
         1 => (format!("{label} has stopped"), reason.to_owned()),

@@ -1,9 +1,10 @@
 //! What events that came together amount to.
 //!
 //! Pure. Counts by occasion, keeps the last of each, and drops what the status no longer bears
-//! out: a conflict that was settled meanwhile needs nobody.
+//! out: a conflict that was settled meanwhile needs nobody. A conflict that comes of an edit of
+//! which a person is warned here is that warning.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 
 use driftless_control::api::{EventBody, FolderState, FolderStatus, Problem, Status};
 
@@ -15,7 +16,11 @@ const DISK_FULL: &str = "disk-full";
 
 /// Events that wait to be told.
 #[derive(Debug, Default)]
-pub(super) struct Gathered(BTreeMap<Occasion, Several>);
+pub(super) struct Gathered {
+    occasions: BTreeMap<Occasion, Several>,
+    /// The folders and paths of edits of what is out of date.
+    stale: BTreeSet<(String, String)>,
+}
 
 #[derive(Debug, Default)]
 struct Several {
@@ -32,14 +37,17 @@ struct Last {
     what: String,
     /// What is said about that.
     detail: String,
+    /// Whether it was deleted.
+    deleted: bool,
 }
 
 impl Gathered {
     pub(super) fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.occasions.is_empty()
     }
 
     pub(super) fn take(&mut self, event: &EventBody) {
+        let deleted = matches!(event, EventBody::StaleEdit { deleted: true, .. });
         let (occasion, folder, what, detail) = match event {
             EventBody::Offer { offer } => {
                 (Occasion::Offer, &offer.id, offer.label.clone(), offer.device_name.clone())
@@ -47,7 +55,15 @@ impl Gathered {
             EventBody::PairRequested { request } => {
                 (Occasion::Request, &request.id, request.name.clone(), String::new())
             }
+            EventBody::StaleEdit { folder, path, device_name, .. } => {
+                self.stale.insert((folder.clone(), path.clone()));
+                (Occasion::StaleEdit, folder, path.clone(), device_name.clone())
+            }
             EventBody::ConflictOpened { folder, path, .. } => {
+                // It is told of once, with what it comes of.
+                if self.stale.contains(&(folder.clone(), path.clone())) {
+                    return;
+                }
                 (Occasion::Conflict, folder, path.clone(), String::new())
             }
             EventBody::FolderState { folder, state: FolderState::Stopped, reason } => {
@@ -65,15 +81,15 @@ impl Gathered {
             }
             _ => return,
         };
-        let several = self.0.entry(occasion).or_default();
+        let several = self.occasions.entry(occasion).or_default();
         several.count += 1;
-        several.last = Last { folder: folder.clone(), what, detail };
+        several.last = Last { folder: folder.clone(), what, detail, deleted };
     }
 
     /// What is worth telling, as things are now.
     pub(super) fn notices(self, status: Option<&Status>) -> Vec<Notice> {
         let Some(status) = status else { return Vec::new() };
-        self.0
+        self.occasions
             .into_iter()
             .filter_map(|(occasion, several)| notice(occasion, several, status))
             .collect()
@@ -96,6 +112,10 @@ fn notice(occasion: Occasion, Several { count, last }: Several, status: &Status)
             0 => return None,
             open => text::opened_conflicts(count.min(open), &format!("{label}: {what}")),
         },
+        Occasion::StaleEdit => {
+            let name = what.rsplit('/').next().unwrap_or(&what);
+            text::stale_edits(count, name, (&detail, last.deleted))
+        }
         Occasion::Stopped if folder?.state == FolderState::Stopped => {
             let stopped = sum(|folder| u64::from(folder.state == FolderState::Stopped));
             text::stopped(count.min(stopped), &label, &detail)
@@ -151,6 +171,34 @@ mod tests {
         assert_eq!(two, [said]);
         assert_eq!(told(&both[..1], json!({ "conflicts": 7 }))[0].0, "1 conflict needs you");
         assert_eq!(told(&both, json!({ "conflicts": 0 })), []);
+    }
+
+    fn stale(path: &str, deleted: bool) -> EventBody {
+        EventBody::StaleEdit {
+            folder: "a".into(),
+            path: path.into(),
+            device: "A".into(),
+            device_name: "desk".into(),
+            deleted,
+        }
+    }
+
+    #[test]
+    fn an_edit_of_what_is_out_of_date_is_told_once_with_file_and_device() {
+        let one = told(
+            &[stale("in/plan.odt", false), conflict("in/plan.odt")],
+            json!({ "conflicts": 1 }),
+        );
+        let body = "desk has a newer version that is not here yet. Both versions will be kept.";
+        assert_eq!(one, [("plan.odt is out of date here".to_owned(), body.to_owned())]);
+        let deleted = told(&[stale("plan.odt", true)], json!({}));
+        let body = "It was deleted here, but desk has a newer version that is not here yet. It will come back.";
+        assert_eq!(deleted, [("plan.odt was changed on desk".to_owned(), body.to_owned())]);
+        let others = [stale("x", false), stale("y\u{202e}", false), conflict("z")];
+        let titles = told(&others, json!({ "conflicts": 3 }));
+        assert_eq!(titles[0].0, "1 conflict needs you", "another one is told of, too");
+        let said = "The last: y\\u{202e}, from desk. Both versions of each will be kept.";
+        assert_eq!(titles[1], ("2 files are out of date here".to_owned(), said.to_owned()));
     }
 
     #[test]
