@@ -1,9 +1,9 @@
 //! Telling a person outside the window, only when a person is needed.
 //!
-//! A device or a folder asks, there is a conflict, what is edited is out of date, a folder stopped,
-//! a large change waits, space runs out; and, on request, that the lid may be closed. What comes together is told together,
-//! one notification for each occasion, and a later one takes its place. A window that has the
-//! focus tells by itself.
+//! A device or a folder asks, there is a conflict, what is edited is out of date, a folder
+//! stopped, a large change waits, space runs out; and, on request, that the lid may be closed.
+//! What comes together is told together, one notification for each occasion, and a later one
+//! takes its place. A window that has the focus tells by itself.
 
 mod bus;
 mod gather;

@@ -10,7 +10,10 @@ use driftless_control::api::{
 use driftless_control::{Client, Method};
 use serde_json::Value;
 
-use crate::harness::{Device, SOON, Scratch, check, settle, settle_equal, two_devices, until};
+use crate::harness::{
+    Device, SOON, Scratch, check, content, introduce, settle, settle_equal, share, two_devices,
+    until,
+};
 
 fn write(device: &Device, path: &str, text: impl AsRef<[u8]>) {
     let path = device.path("notes").join(path);
@@ -247,4 +250,105 @@ fn three_hundred_conflicts_are_listed_and_opened_at_once() {
     bob.ok(&["conflict", "resolve", "--all", "--keep", "ada"]);
     println!("{MANY} settled in {:?}", began.elapsed());
     is_settled(&[&ada, &bob]);
+}
+
+fn live_heads(device: &Device, id: &str) -> Vec<(String, bool, bool)> {
+    let conflict = device.json(&["conflict", "show", id]);
+    let head = |head: &Value| {
+        let name = head["device_name"].as_str().unwrap().to_owned();
+        (name, head["deleted"] == true, head["content_here"] == true)
+    };
+    let mut heads: Vec<_> = conflict["heads"].as_array().unwrap().iter().map(head).collect();
+    heads.sort();
+    heads
+}
+
+/// C1: three edit and one of them deletes: all of it is shown and can be chosen, the
+/// deletion, too.
+#[test]
+fn of_three_versions_and_a_deletion_each_can_be_chosen() {
+    let scratch = Scratch::new();
+    let mut devices = ["ada", "bob", "cleo"].map(|name| Device::new(&scratch, name));
+    let [ada, bob, cleo] = &devices;
+    introduce(ada, bob);
+    introduce(bob, cleo);
+    introduce(ada, cleo);
+    share("notes", &[ada, bob, cleo]);
+    devices.iter_mut().for_each(Device::start);
+    for path in ["deleted.txt", "three.txt"] {
+        write(&devices[0], path, "as it was");
+    }
+    let all = |devices: &[Device; 3]| settle_equal("notes", &devices.each_ref());
+    all(&devices);
+    devices.iter_mut().for_each(Device::stop);
+    for device in &devices {
+        let name = device.name();
+        write(device, "three.txt", format!("{name}'s three.txt"));
+        match name {
+            "cleo" => fs::remove_file(device.path("notes/deleted.txt")).unwrap(),
+            _ => write(device, "deleted.txt", format!("{name}'s deleted.txt")),
+        }
+    }
+    devices.iter_mut().for_each(Device::start);
+    all(&devices);
+    let [ada, bob, cleo] = &devices;
+    let ids = ids(ada);
+    let heads = |name: &str| live_heads(cleo, &ids[name]);
+    let here = |name: &str, deleted: bool| (name.to_owned(), deleted, !deleted);
+    assert_eq!(heads("three.txt"), ["ada", "bob", "cleo"].map(|name| here(name, false)));
+    let deleted = [here("ada", false), here("bob", false), here("cleo", true)];
+    assert_eq!(heads("deleted.txt"), deleted);
+
+    let said = foreseen(bob, &[&ids["three.txt"], "--keep", "both"]);
+    assert_eq!(said["holds"].as_array().unwrap().len(), 3, "{said}");
+    let said = foreseen(bob, &[&ids["deleted.txt"], "--keep", "cleo"]);
+    assert_eq!((&said["holds"][0]["deleted"], paths(&said["to_history"]).len()), (&true.into(), 2));
+    bob.ok(&["conflict", "resolve", &ids["deleted.txt"], "--keep", "cleo"]);
+    bob.ok(&["conflict", "resolve", &ids["three.txt"], "--keep", "cleo"]);
+    is_settled(&[ada, bob, cleo]);
+    assert_eq!(read(ada, "three.txt"), "cleo's three.txt");
+    assert!(!ada.path("notes/deleted.txt").exists());
+    let lost = "ada's deleted.txt".len() as u64;
+    let kept = bob.history("notes", "deleted.txt");
+    assert_eq!(kept.iter().filter(|(_, size)| *size == lost).count(), 2, "{kept:?}");
+}
+
+/// Whoever edits what is on its way in a newer version is told at once; a version that
+/// is not here yet is not chosen before it is.
+#[test]
+fn an_edit_of_an_old_version_is_warned_of_and_a_version_that_is_not_here_waits() {
+    let scratch = Scratch::new();
+    let (ada, bob) = two_devices(&scratch);
+    write(&ada, "film.bin", content("old", 1 << 20));
+    settle_equal("notes", &[&ada, &bob]);
+    bob.ok(&["settings", "set", "receive-limit", "16KiB"]);
+    write(&ada, "film.bin", content("new", 6 << 20));
+    until(SOON, "bob has heard of it", || {
+        let folder = bob.folder("notes");
+        check(folder["need_files"] == 1, || folder.to_string())
+    });
+    write(&bob, "film.bin", content("bob's", 1 << 20));
+    let warned = until(SOON, "bob is warned", || {
+        let told = bob.json(&["activity", "notes"]);
+        let mut told = told.as_array().into_iter().flatten().map(|one| &one["body"]);
+        let warning = told.find(|body| body["type"] == "stale-edit").cloned();
+        warning.ok_or_else(|| bob.json(&["activity", "notes"]).to_string())
+    });
+    assert_eq!((&warned["path"], &warned["device_name"]), (&"film.bin".into(), &"ada".into()));
+    let id = until(SOON, "it is a conflict", || {
+        let open = bob.conflicts("notes");
+        open.first().map(|(_, id)| id.clone()).ok_or_else(|| "none".to_owned())
+    });
+    let keep = ["conflict", "resolve", &id, "--keep", "ada"];
+    for options in [&[][..], &["--dry-run"]] {
+        let outcome = bob.run(&[&keep[..], options].concat());
+        assert_eq!(outcome.code, Some(1), "{outcome:?}");
+        let said = format!("{}{}", outcome.stdout, outcome.stderr);
+        assert!(said.contains("not arrived here yet; decide once it is here"), "{said}");
+    }
+    bob.ok(&["settings", "set", "receive-limit", "none"]);
+    settle_equal("notes", &[&ada, &bob]);
+    bob.ok(&keep);
+    is_settled(&[&ada, &bob]);
+    assert_eq!(fs::read(bob.path("notes/film.bin")).unwrap(), content("new", 6 << 20));
 }
