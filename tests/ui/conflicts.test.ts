@@ -162,7 +162,7 @@ test('a version out of the history settles a conflict', async () => {
   await keep.click();
   await page.getByText('1 conflict settled on all devices.').waitFor();
   expect(await asked(app, 'conflict.resolve')).toEqual([
-    { id: 'text', resolution: { keep: 'history', version: 'v3' } },
+    { id: 'text', resolution: { keep: 'history', version: 'v3' }, seen: ['0-1', '0-0'] },
   ]);
   await finish(app);
 });

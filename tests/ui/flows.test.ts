@@ -195,7 +195,11 @@ test('C1: one choice settles a conflict, the same for the others is previewed, a
   await page.getByRole('button', { name: 'Keep this: The version of maria-laptop' }).click();
   await page.getByText('1 conflict settled on all devices.').waitFor();
   const [first] = await asked(app, 'conflict.resolve');
-  expect(first).toEqual({ id: 'c1', resolution: { keep: 'version', version: '1-0' } });
+  expect(first).toEqual({
+    id: 'c1',
+    resolution: { keep: 'version', version: '1-0' },
+    seen: ['1-1', '1-0'],
+  });
   await page.getByText('299 conflicts need you').waitFor();
   await page.getByRole('button', { name: 'Undo' }).click();
   await page.getByText('300 conflicts need you').waitFor();
@@ -210,7 +214,11 @@ test('C1: of two versions that one device made, the one that was pointed at is k
   await own.last().click();
   await page.getByText('1 conflict settled on all devices.').waitFor();
   expect(await asked(app, 'conflict.resolve')).toEqual([
-    { id: 'c2', resolution: { keep: 'version', version: '2-before' } },
+    {
+      id: 'c2',
+      resolution: { keep: 'version', version: '2-before' },
+      seen: ['2-1', '2-0', '2-before'],
+    },
   ]);
   await finish(app);
 });

@@ -24,8 +24,10 @@ export function decisions(world: World, tell: (body: EventBody) => void): Part<'
     'conflict.show': ({ id }) => find(id),
     'conflict.texts': ({ id, versions }) => textsOf(find(id), versions),
     'conflict.foresee': ({ ids, resolution }) => ids.map((id) => foresee(world, find(id), resolution)),
-    'conflict.resolve': ({ id, resolution }) => {
+    'conflict.resolve': ({ id, resolution, seen }) => {
       const one = find(id);
+      if (seen && one.heads.some(({ version }) => !seen.includes(version)))
+        throw failure('refused', 'another version came meanwhile', 'Look at it and choose again.');
       const { refused } = foresee(world, one, resolution);
       if (refused !== null) throw failure('refused', refused);
       settled.set(id, one);

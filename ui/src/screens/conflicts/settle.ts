@@ -7,12 +7,14 @@ import { notices } from '../../state/notices.svelte';
 /** Settles each in turn and offers to undo what was settled; says whether all were. */
 export async function settle(
   daemon: Daemon,
-  ids: readonly string[],
+  conflicts: readonly Conflict[],
   resolution: Resolution,
 ): Promise<boolean> {
   const done: string[] = [];
-  for (const id of ids) {
-    if (!(await notices.try(daemon.call('conflict.resolve', { id, resolution })))) break;
+  for (const { id, heads } of conflicts) {
+    // Among these it was chosen; of others that came meanwhile nobody knew.
+    const seen = heads.map(({ version }) => version);
+    if (!(await notices.try(daemon.call('conflict.resolve', { id, resolution, seen })))) break;
     done.push(id);
   }
   if (done.length > 0) {
@@ -21,7 +23,7 @@ export async function settle(
       run: () => void undo(daemon, done),
     });
   }
-  return done.length === ids.length;
+  return done.length === conflicts.length;
 }
 
 /** Who made versions of these: this device first, then who made the most. */
