@@ -10,7 +10,7 @@ mod subscription;
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use driftless_control::api::{FolderList, Subscribe};
+use driftless_control::api::{FolderList, PolicyList, Subscribe};
 use driftless_control::{ApiError, ErrorCode};
 use serde::Deserialize;
 use serde_json::{Map, Value};
@@ -42,7 +42,30 @@ pub(crate) async fn call(
     }
     let params = if params.is_null() { Value::Object(Map::new()) } else { params };
     let client = shell.daemon.client().await?;
+    let programs = programs_in(&method, &params);
+    if !programs.is_empty() {
+        let known = client.call(PolicyList::default()).await.map_err(api_error)?;
+        let rules = known.iter().flat_map(|folder| folder.rules.iter().map(|rule| &rule.policy));
+        let known: Vec<_> = rules.chain(known.iter().map(|folder| &folder.otherwise)).collect();
+        if !programs.iter().all(|program| known.contains(&program)) {
+            let message = "the window cannot choose a program that settles conflicts".to_owned();
+            let hint = "choose it with `driftless policy set`, or in config.toml";
+            return Err(ApiError::new(ErrorCode::Refused, message).with_hint(hint));
+        }
+    }
     client.call_by_name(&method, params).await.map_err(api_error)
+}
+
+/// The policies in a call by which the daemon would run a program. Whatever gets into the page may
+/// hand on those that a person chose elsewhere, and choose none.
+fn programs_in(method: &str, params: &Value) -> Vec<String> {
+    let rules = params["rules"].as_array().into_iter().flatten();
+    let policies = rules.map(|rule| &rule["policy"]).chain([&params["otherwise"]]);
+    let words = policies.filter_map(Value::as_str).filter(|word| word.starts_with("command:"));
+    match method {
+        "policy.set" => words.map(str::to_owned).collect(),
+        _ => Vec::new(),
+    }
 }
 
 /// Follows events through a channel. Registers before it returns, so that whoever ends it at once finds it.

@@ -7,6 +7,8 @@ mod laptop;
 mod page;
 mod panel;
 
+use std::fs;
+use std::path::Path;
 use std::time::{Duration, Instant};
 
 pub(crate) use lan::Lan;
@@ -36,6 +38,14 @@ pub(crate) fn until<T>(what: &str, mut look: impl FnMut() -> Result<T, String>) 
 /// Says what was found instead, unless `holds`.
 pub(crate) fn check(holds: bool, otherwise: impl FnOnce() -> String) -> Result<(), String> {
     if holds { Ok(()) } else { Err(otherwise()) }
+}
+
+/// Waits until a file has this text.
+pub(crate) fn has(path: &Path, text: &str) {
+    until(&format!("{} holds {text:?}", path.display()), || {
+        let found = fs::read_to_string(path).map_err(|error| error.to_string())?;
+        check(found == text, || found)
+    });
 }
 
 /// Whether this machine can show windows; says what is missing.

@@ -9,5 +9,6 @@
 #![expect(clippy::unwrap_used, reason = "a helper of a test may fail the test")]
 
 mod harness;
+mod merging;
 mod shell;
 mod story;

@@ -41,6 +41,14 @@ fn the_page_reaches_the_bridge_and_nothing_else() {
         let call = json!({ "method": method, "params": {} });
         page.invoke("call", call).expect_err(method);
     }
+    for policies in [
+        json!({ "folder": "f", "otherwise": "command:/bin/sh" }),
+        json!({ "folder": "f", "rules": [{ "pattern": "*", "policy": "command:/bin/sh" }] }),
+    ] {
+        let call = json!({ "method": "policy.set", "params": policies });
+        let refused = page.invoke("call", call).unwrap_err();
+        assert_eq!(refused["code"], "refused", "{refused}");
+    }
     for command in [
         "plugin:app|version",
         "plugin:autostart|enable",

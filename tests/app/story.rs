@@ -1,21 +1,12 @@
 //! Two laptops and a person, from the first start on.
 
 use std::fs;
-use std::path::Path;
 
-use crate::harness::{Lan, Laptop, Page, Scratch, can_show_windows, check, until};
+use crate::harness::{Lan, Laptop, Page, Scratch, can_show_windows, check, has, until};
 
 const SYNCED: &str = "Everything is up to date · 1 device online";
 
-/// Waits until a file has this text.
-fn has(path: &Path, text: &str) {
-    until(&format!("{} holds {text:?}", path.display()), || {
-        let found = fs::read_to_string(path).map_err(|error| error.to_string())?;
-        check(found == text, || found)
-    });
-}
-
-fn begin(laptop: &mut Laptop, name: &str) -> Page {
+pub(crate) fn begin(laptop: &mut Laptop, name: &str) -> Page {
     laptop.start(&[]);
     let page = laptop.page();
     page.fill("What is this device called?", name);
@@ -24,7 +15,7 @@ fn begin(laptop: &mut Laptop, name: &str) -> Page {
 }
 
 /// Pairs by the code that one shows and the other types.
-fn pair(ada: &Page, bob: &Page) {
+pub(crate) fn pair(ada: &Page, bob: &Page) {
     ada.press_with("Pair a device");
     ada.press("Show a code");
     ada.reads("Works for");
