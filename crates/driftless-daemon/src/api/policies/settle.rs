@@ -57,8 +57,14 @@ async fn settle_all(hub: &Arc<Hub>, folder: &FolderConfig, given_up: &mut GivenU
             continue;
         }
         let (at, judged) = (path.clone(), policy.clone());
-        let (verdict, seen) =
-            ask(hub, folder, move |asked| asked.engine.judge(&at, &judged, now_ms())).await?;
+        let (is_choosing, (verdict, seen)) = ask(hub, folder, move |asked| {
+            let judged = asked.engine.judge(&at, &judged, now_ms())?;
+            Ok((asked.engine.is_choosing(&at), judged))
+        })
+        .await?;
+        if is_choosing {
+            continue;
+        }
         let choice = match verdict {
             Verdict::NoConflict | Verdict::Ask(_) => continue,
             Verdict::Keep(record) => Choice::Head(record),
