@@ -2,7 +2,7 @@
 
 use driftless_testkit::World;
 
-use crate::{outcome, settle, settled, two_with};
+use crate::{outcome, settle, settled, two_with, until_it_needs};
 
 /// C1
 #[test]
@@ -135,9 +135,7 @@ fn a_file_made_where_another_arrives_stays_as_a_conflict() {
     let mut world = World::new(2, 2);
     world.write(0, "a", "theirs");
     // The other device has heard of it, but does not have it yet.
-    while world.status(1).is_none_or(|status| status.totals.need_files == 0) {
-        world.wait(1);
-    }
+    until_it_needs(&mut world, 1, 0);
     world.write(1, "a", "mine");
     settled(world.settle());
     let shown = world.shows(0);

@@ -2,7 +2,7 @@
 
 use driftless_testkit::World;
 
-use crate::{outcome, settled, two_with};
+use crate::{outcome, settled, two_with, until_it_needs};
 
 /// P3, P13, P1: wherever a crash falls, the rescan adopts what is there.
 #[test]
@@ -123,9 +123,7 @@ fn an_old_index_takes_a_new_epoch_and_loses_nothing() {
 fn an_old_index_of_a_listener_brings_nothing_deleted_back() {
     let mut world = World::new(14, 2);
     world.write(0, "gone", "1");
-    while world.status(1).is_none_or(|status| status.totals.need_files == 0) {
-        world.wait(1);
-    }
+    until_it_needs(&mut world, 1, 0);
     world.back_up_index(1);
     settled(world.settle());
     world.remove(0, "gone");

@@ -4,7 +4,7 @@ use driftless_core::brake::Brake;
 use driftless_engine::Mode;
 use driftless_testkit::World;
 
-use crate::{outcome, settled};
+use crate::{outcome, settled, until_it_needs};
 
 #[test]
 fn two_devices_that_never_meet_agree_through_a_third() {
@@ -120,9 +120,7 @@ fn what_is_written_anew_for_a_device_that_is_back_follows_on_what_it_did() {
 fn a_device_that_was_removed_needs_nothing_that_is_gone() {
     let mut world = World::new(26, 2);
     world.write(1, "a", "1");
-    while world.status(0).is_none_or(|status| status.totals.need_files == 0) {
-        world.wait(1);
-    }
+    until_it_needs(&mut world, 0, 1);
     world.expel(0, true);
     world.remove(1, "a");
     for _ in 0..5 {
@@ -148,9 +146,7 @@ fn what_was_deleted_while_it_was_ignored_is_gone_or_back() {
 
     let mut world = World::new(28, 2);
     world.write(1, "e", "1");
-    while world.status(0).is_none_or(|status| status.totals.need_files == 0) {
-        world.wait(1);
-    }
+    until_it_needs(&mut world, 0, 1);
     world.part();
     world.ignore(1, Some("e"));
     world.remove(1, "e");

@@ -34,6 +34,19 @@ fn two_with(name: &str, text: &str) -> World {
     world
 }
 
+/// Waits until a device has heard of what another one wrote, and does not have it yet.
+fn until_it_needs(world: &mut World, device: usize, writer: usize) {
+    // The watcher may have said nothing.
+    world.scan(writer);
+    let needs =
+        |world: &World| world.status(device).is_some_and(|status| status.totals.need_files > 0);
+    let is_heard = (0..10_000).any(|_| {
+        world.wait(1);
+        needs(world)
+    });
+    assert!(is_heard, "{device} never hears of it");
+}
+
 fn settled(result: Result<(), Failure>) {
     result.unwrap_or_else(|failure| panic!("{failure}"));
 }

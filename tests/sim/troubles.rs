@@ -2,7 +2,7 @@
 
 use driftless_testkit::{Ailment, World};
 
-use crate::{outcome, settled, two_with};
+use crate::{outcome, settled, two_with, until_it_needs};
 
 /// D1, D2, D4, D6, D7: what ails a disk deletes nothing elsewhere, changes
 /// nothing here, and is over when it is over.
@@ -49,9 +49,7 @@ fn what_is_overtaken_before_it_is_fetched_is_never_missed() {
     for pause_ms in (0..60).step_by(3) {
         let mut world = two_with("a", "1");
         world.write(0, "a", "2");
-        while world.status(1).is_none_or(|status| status.totals.need_files == 0) {
-            world.wait(1);
-        }
+        until_it_needs(&mut world, 1, 0);
         world.write(0, "a", "3");
         world.wait(pause_ms);
         world.rename(0, "a", "b");
