@@ -352,3 +352,38 @@ fn an_edit_of_an_old_version_is_warned_of_and_a_version_that_is_not_here_waits()
     is_settled(&[&ada, &bob]);
     assert_eq!(fs::read(bob.path("notes/film.bin")).unwrap(), content("new", 6 << 20));
 }
+
+/// C6: a file and a directory that holds something: keeping the file alone would not last, and
+/// is refused; both can be kept, and an emptied directory can go.
+#[test]
+fn c6_a_file_takes_a_directorys_name_only_once_that_is_empty() {
+    let scratch = Scratch::new();
+    let (ada, mut bob) = two_devices(&scratch);
+    settle_equal("notes", &[&ada, &bob]);
+    bob.stop();
+    for place in ["one", "other"] {
+        write(&ada, place, "a file");
+        write(&bob, &format!("{place}/inside"), "a directory");
+    }
+    ada.ok(&["wait", "notes", "--timeout", "60"]);
+    bob.start();
+    settle("notes", &[&ada, &bob]);
+    let open = ids(&ada);
+    let (one, other) = (&open["one"], &open["other"]);
+    for dry in [&["--dry-run"][..], &[]] {
+        let refused = ada.run(&[&["conflict", "resolve", one, "--keep", "ada"], dry].concat());
+        assert_eq!(refused.code, Some(1), "{refused:?}");
+        let said = format!("{}{}", refused.stdout, refused.stderr);
+        assert!(said.contains("is also a directory that holds files"), "{said}");
+    }
+    assert_eq!(ids(&ada), open, "nothing was decided");
+    ada.ok(&["conflict", "resolve", one, "--keep", "both"]);
+    fs::remove_file(bob.path("notes").join("other/inside")).unwrap();
+    settle("notes", &[&ada, &bob]);
+    ada.ok(&["conflict", "resolve", other, "--keep", "ada"]);
+    is_settled(&[&ada, &bob]);
+    assert_eq!(
+        (read(&bob, "one/inside"), read(&bob, "other")),
+        ("a directory".to_owned(), "a file".to_owned())
+    );
+}

@@ -28,6 +28,8 @@ use crate::hub::Hub;
 /// long what a person brought may take to be durable.
 const SETTLING: Duration = Duration::from_secs(5);
 const KEEPING: Duration = Duration::from_secs(120);
+/// How many paths of a directory are looked at in one go.
+const PAGE: usize = 256;
 const LOOK_AGAIN: Duration = Duration::from_millis(250);
 
 /// How often what a person brought is staged again if it got lost on its way.
@@ -123,14 +125,53 @@ pub(super) async fn among(
                 .with_hint("save it to a file, and keep that with --with"));
         }
         Resolution::Text { .. } | Resolution::History { .. } | Resolution::WithFile { .. } => {
+            check_room(hub, open).await?;
             return Ok(None);
         }
     };
+    let keeps_directory = match &choice {
+        Choice::Head(record) => matches!(record.content, Content::Directory { .. }),
+        other => *other == Choice::Both,
+    };
+    if !keeps_directory {
+        check_room(hub, open).await?;
+    }
     if !is_at_hand(entry, &choice) {
         let message = format!("a version of {} has not arrived here yet", open.path);
         return Err(refused(message).with_hint("decide once it is here"));
     }
     Ok(Some(choice))
+}
+
+/// Refused where a directory that holds files has the name: they would bring it
+/// back, and nobody has chosen to do without them.
+async fn check_room(hub: &Hub, open: &Open) -> Outcome<()> {
+    let is_directory = |head: &Head| matches!(head.record.content, Content::Directory { .. });
+    if !open.entry.heads.iter().any(is_directory) {
+        return Ok(());
+    }
+    let within = open.path.clone();
+    let is_used = ask(hub, &open.folder, move |asked| {
+        let mut after = within.clone();
+        loop {
+            let page = asked.engine.index().range(Some(&within), Some(&after), PAGE)?;
+            let is_live =
+                |entry: &Entry| entry.shown().is_some_and(|shown| !shown.content.is_tombstone());
+            match page.last() {
+                None => return Ok(false),
+                Some(_) if page.iter().any(|(_, entry)| is_live(entry)) => return Ok(true),
+                Some((last, _)) => after = last.clone(),
+            }
+        }
+    })
+    .await?;
+    if is_used {
+        return Err(refused(format!("{} is also a directory that holds files", open.path))
+            .with_hint(
+                "keep both: the other gets a name beside it; or empty the directory first",
+            ));
+    }
+    Ok(())
 }
 
 /// Whether this device holds what a choice keeps, without which the engine does nothing.
