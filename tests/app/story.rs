@@ -97,7 +97,7 @@ fn two_people_pair_share_a_folder_and_settle_a_conflict() {
     assert_eq!(bob.panel.is_told("1 conflict needs you"), "Notes: letter.txt");
     ada.panel.choose("Conflicts (1)");
     here.press("Choose for letter.txt");
-    here.reads("In the folder now");
+    here.reads("Merged text");
     ada.picture("conflict");
     here.press("Keep this: The version of bob");
     for text in [notes.join("letter.txt"), copy.join("letter.txt")] {
