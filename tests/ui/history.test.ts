@@ -115,6 +115,8 @@ test('where the space goes is said by folder, and how long history is kept is se
 test('policies are tried on the open conflicts before they are saved, and a program is only shown', async () => {
   const app = await ui.open({ daemon: 'decide' });
   const { page } = app;
+  // The scripted daemon is there once there is something to see.
+  await page.getByRole('button', { name: 'More for Projects' }).waitFor();
   await page.evaluate(() =>
     window.driftlessFake?.world.policies.set('projects', {
       rules: [{ pattern: '*.ods', policy: 'command:merge-sheets' }],
