@@ -373,7 +373,7 @@ async fn send_frames(link: quinn::Connection, channel: Channel, mut frames: mpsc
         let Some(body) = body else { return };
         if frame::write(&mut stream, body).await.is_err() {
             // The other device never stops a channel while the connection lives.
-            return link.close(CloseReason::Violation.code(), b"channel stopped");
+            return break_off(&link, b"channel stopped");
         }
     }
 }
@@ -408,14 +408,20 @@ async fn receive_channels(
 ) {
     match read_channels(&link, queues.map(Some), &patience).await {
         Ok(()) | Err(ChannelError::Lost(_) | ChannelError::Frame(FrameError::Stream(_))) => {
-            if link.close_reason().is_none() {
-                link.close(CloseReason::Violation.code(), b"channel reset");
-            }
+            break_off(&link, b"channel reset");
         }
         Err(error) => {
             tracing::warn!(%error, "closing a connection for a breach of protocol");
-            link.close(CloseReason::Violation.code(), error.to_string().as_bytes());
+            break_off(&link, error.to_string().as_bytes());
         }
+    }
+}
+
+/// Closes a connection whose other end breaks the rules, unless it is closed
+/// already: what fails then fails because of that, and its reason stays known.
+fn break_off(link: &quinn::Connection, why: &[u8]) {
+    if link.close_reason().is_none() {
+        link.close(CloseReason::Violation.code(), why);
     }
 }
 
