@@ -7,7 +7,7 @@
 
 use std::path::Path;
 
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use rusqlite_migration::{M, Migrations};
 
 use crate::error::{IndexError, OpenError};
@@ -70,22 +70,8 @@ impl ActivityDb {
     /// See [`OpenError`]; on [`OpenError::is_corrupt`] the way on is
     /// [`crate::quarantine`].
     pub fn open(path: &Path) -> Result<Self, OpenError> {
-        place::prepare(path)?;
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX
-            | OpenFlags::SQLITE_OPEN_EXRESCODE;
-        let mut connection = Connection::open_with_flags(path, flags)?;
-        connection.execute_batch(
-            "PRAGMA locking_mode = EXCLUSIVE;
-             PRAGMA journal_mode = WAL;
-             PRAGMA synchronous = NORMAL;
-             PRAGMA wal_autocheckpoint = 64;
-             PRAGMA cache_size = -1024;",
-        )?;
-        MIGRATIONS.to_latest(&mut connection).map_err(|error| match error {
-            rusqlite_migration::Error::RusqliteError { err, .. } => err.into(),
-            other => OpenError::Migration(other),
-        })?;
+        let connection = place::open_beside(path, &MIGRATIONS)?;
+        connection.execute_batch("PRAGMA wal_autocheckpoint = 64; PRAGMA cache_size = -1024;")?;
         Ok(Self { connection })
     }
 

@@ -7,6 +7,9 @@ use std::fs::{self, File, OpenOptions};
 use std::io;
 use std::path::{Path, PathBuf};
 
+use rusqlite::{Connection, OpenFlags};
+use rusqlite_migration::Migrations;
+
 use crate::error::OpenError;
 
 /// Makes the directories above `path` (mode 0700) and, empty, the file itself
@@ -82,4 +85,28 @@ fn with_suffix(path: &Path, suffix: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(suffix);
     PathBuf::from(name)
+}
+
+/// Opens a database beside the indexes whose loss costs nobody a file, made
+/// where it is missing, with mode 0600: it is written without waiting for the
+/// disk, so that a power cut may take the last writes and never what was before.
+pub(crate) fn open_beside(
+    path: &Path,
+    migrations: &Migrations<'_>,
+) -> Result<Connection, OpenError> {
+    prepare(path)?;
+    let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
+        | OpenFlags::SQLITE_OPEN_NO_MUTEX
+        | OpenFlags::SQLITE_OPEN_EXRESCODE;
+    let mut connection = Connection::open_with_flags(path, flags)?;
+    connection.execute_batch(
+        "PRAGMA locking_mode = EXCLUSIVE;
+         PRAGMA journal_mode = WAL;
+         PRAGMA synchronous = NORMAL;",
+    )?;
+    migrations.to_latest(&mut connection).map_err(|error| match error {
+        rusqlite_migration::Error::RusqliteError { err, .. } => err.into(),
+        other => OpenError::Migration(other),
+    })?;
+    Ok(connection)
 }

@@ -22,7 +22,7 @@ mod row;
 use std::path::Path;
 
 use driftless_core::{Content, ContentId, DeviceId, FileRecord, RelPath, VersionVector};
-use rusqlite::{Connection, OpenFlags, OptionalExtension as _, params};
+use rusqlite::{Connection, OptionalExtension as _, params};
 use rusqlite_migration::{M, Migrations};
 
 use crate::error::{IndexError, OpenError};
@@ -143,23 +143,12 @@ impl TextsDb {
     /// See [`OpenError`]; on [`OpenError::is_corrupt`] the way on is
     /// [`crate::quarantine`].
     pub fn open(path: &Path, most_bytes: u64) -> Result<Self, OpenError> {
-        place::prepare(path)?;
-        let flags = OpenFlags::SQLITE_OPEN_READ_WRITE
-            | OpenFlags::SQLITE_OPEN_NO_MUTEX
-            | OpenFlags::SQLITE_OPEN_EXRESCODE;
-        let mut connection = Connection::open_with_flags(path, flags)?;
+        let connection = place::open_beside(path, &MIGRATIONS)?;
         connection.execute_batch(
-            "PRAGMA locking_mode = EXCLUSIVE;
-             PRAGMA journal_mode = WAL;
-             PRAGMA synchronous = NORMAL;
-             PRAGMA foreign_keys = ON;
+            "PRAGMA foreign_keys = ON;
              PRAGMA wal_autocheckpoint = 256;
              PRAGMA cache_size = -2048;",
         )?;
-        MIGRATIONS.to_latest(&mut connection).map_err(|error| match error {
-            rusqlite_migration::Error::RusqliteError { err, .. } => err.into(),
-            other => OpenError::Migration(other),
-        })?;
         let mut db = Self { connection, bytes: 0, most_bytes, versions: 0 };
         db.count()?;
         Ok(db)
