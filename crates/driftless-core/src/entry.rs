@@ -86,11 +86,16 @@ impl Entry {
         held
     }
 
-    /// Whether the tree shows what it should, down to mode and time.
+    /// Whether the tree shows what it should, down to mode and time. A deletion
+    /// is not settled while an older version may be on its way into the tree:
+    /// whoever hears that it is may forget it, and take that version for news.
     pub fn is_settled(&self) -> bool {
         match (self.shown(), &self.disk) {
             (None, None) => true,
-            (Some(shown), None) => shown.content.is_tombstone(),
+            (Some(shown), None) => {
+                let is_due = self.landing.is_some() && !is(Sabotage::ClaimDeletionEarly);
+                shown.content.is_tombstone() && !is_due
+            }
             (None, Some(_)) => false,
             (Some(shown), Some(disk)) => !disk.local && disk.record.content.matches(&shown.content),
         }

@@ -176,6 +176,10 @@ pub fn plan(path: &RelPath, entry: &Entry) -> Plan {
     let Some(shown) = entry.shown() else {
         return Plan::Nothing;
     };
+    if shown.content.is_tombstone() && entry.disk.is_none() && entry.landing.is_some() {
+        // What may be landing will be seen, or was refused.
+        return Plan::Nothing;
+    }
     if !entry.is_settled() {
         return Plan::Change(step_to(path, entry, shown));
     }

@@ -49,6 +49,8 @@ bugs! {
     ClaimUninstalled,
     /// A device says that it holds the other side of a conflict, and does not.
     ClaimUnkept,
+    /// A device says that a path is gone while it is putting an older version there.
+    ClaimDeletionEarly,
 
     // What an edit means.
     /// A counter of a forgotten path is counted up to once more.
@@ -87,6 +89,8 @@ bugs! {
     // What devices tell each other.
     /// A deletion is forgotten before everybody has heard of it.
     ForgetDeletionEarly,
+    /// A deletion is acknowledged while an older version is put in its place.
+    AcknowledgeWhileLanding,
     /// What was sent counts as received.
     SentIsReceived,
     /// What was sent once is not sent again, even if it was lost with the connection.

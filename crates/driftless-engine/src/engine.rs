@@ -140,7 +140,8 @@ impl<I: Index> Engine<I> {
         let result = inputs
             .into_iter()
             .try_for_each(|input| self.dispatch(input))
-            .and_then(|()| self.pump());
+            .and_then(|()| self.pump())
+            .and_then(|()| self.acknowledge());
         match result.and_then(|()| self.feed_links()) {
             Ok(()) => {
                 self.index.commit()?;
@@ -378,11 +379,13 @@ impl<I: Index> Engine<I> {
         before: &Entry,
         mut after: Entry,
     ) -> Result<(), I::Error> {
-        self.settle(&mut after);
         if after.landing.is_none() {
             let landing = self.landing(path, before);
             after.landing = landing.filter(|record| !after.heads.contains(record)).cloned();
         }
+        self.settle(&mut after);
+        let is_deleted = after.shown().is_some_and(|shown| shown.content.is_tombstone());
+        self.work.note_overtaken(path, is_deleted && after.landing.is_some());
         if *before == after {
             self.note_need(path, &after);
             return Ok(());

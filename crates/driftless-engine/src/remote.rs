@@ -42,6 +42,8 @@ pub(crate) struct Link {
     sending: bool,
     /// The device has said that another update follows at once.
     pub(crate) more: bool,
+    /// Its index was received up to here, and nobody counts on that yet.
+    received: Option<Sequence>,
 }
 
 impl<I: Index> Engine<I> {
@@ -120,7 +122,10 @@ impl<I: Index> Engine<I> {
         }
         self.index.set_cursor(slot, cursor)?;
         let more = state.sequence > cursor.received;
-        self.links.insert(device, Link { slot, sent: cursor.acknowledged, sending: false, more });
+        self.links.insert(
+            device,
+            Link { slot, sent: cursor.acknowledged, sending: false, more, received: None },
+        );
         self.wake_waiting();
         Ok(())
     }
@@ -214,12 +219,14 @@ impl<I: Index> Engine<I> {
         device: DeviceId,
         update: IndexUpdate,
     ) -> Result<(), I::Error> {
-        let Some(slot) = self.links.get(&device).map(|link| link.slot) else { return Ok(()) };
+        let Some(link) = self.links.get(&device) else { return Ok(()) };
+        let slot = link.slot;
         let cursor = self.index.cursor(slot)?;
-        if cursor.epoch != Some(update.epoch) || update.upto < cursor.received {
+        let received = link.received.unwrap_or(cursor.received);
+        if cursor.epoch != Some(update.epoch) || update.upto < received {
             return Ok(());
         }
-        if update.after > cursor.received {
+        if update.after > received {
             self.effect(Effect::Disconnect { device, reason: "a gap in its index" });
             return Ok(());
         }
@@ -255,15 +262,33 @@ impl<I: Index> Engine<I> {
             self.follow_move(&path)?;
         }
         let heard = cursor.heard.max(update.upto);
-        self.index.set_cursor(slot, Cursor { heard, received: update.upto, ..cursor })?;
+        self.index.set_cursor(slot, Cursor { heard, ..cursor })?;
         let was_being_told = self.is_being_told();
         if let Some(link) = self.links.get_mut(&device) {
             link.more = update.more;
+            link.received = Some(update.upto);
         }
         if was_being_told && !self.is_being_told() {
             self.wake_waiting();
         }
-        self.effect(Effect::SendReceived { device, epoch: update.epoch, sequence: update.upto });
+        Ok(())
+    }
+
+    /// Tells devices how far their indexes were received, and counts on it.
+    pub(crate) fn acknowledge(&mut self) -> Result<(), I::Error> {
+        if self.is_overtaken_anywhere() && !is(Sabotage::AcknowledgeWhileLanding) {
+            return Ok(());
+        }
+        let received = |(device, link): (&DeviceId, &mut Link)| {
+            Some((*device, link.slot, link.received.take()?))
+        };
+        let received: Vec<_> = self.links.iter_mut().filter_map(received).collect();
+        for (device, slot, sequence) in received {
+            let cursor = self.index.cursor(slot)?;
+            let Some(epoch) = cursor.epoch else { continue };
+            self.index.set_cursor(slot, Cursor { received: sequence, ..cursor })?;
+            self.effect(Effect::SendReceived { device, epoch, sequence });
+        }
         Ok(())
     }
 

@@ -93,6 +93,8 @@ pub(crate) struct Work {
     held: BTreeSet<RelPath>,
     reverting: BTreeSet<RelPath>,
     recheck: BTreeSet<RelPath>,
+    /// Deleted paths into which an older version may still be on its way.
+    overtaken: BTreeSet<RelPath>,
     confirmed: bool,
     was_held_back: bool,
     /// What counts together for the brake.
@@ -145,6 +147,16 @@ impl Work {
         match self.busy.get(path) {
             Some(Busy::Applying(record)) => Some(record),
             _ => None,
+        }
+    }
+
+    /// Notes whether `path` is deleted while an older version may still be on
+    /// its way into the tree.
+    pub(crate) fn note_overtaken(&mut self, path: &RelPath, is_overtaken: bool) {
+        if is_overtaken {
+            self.overtaken.insert(path.clone());
+        } else {
+            self.overtaken.remove(path);
         }
     }
 
@@ -245,6 +257,16 @@ impl Work {
 }
 
 impl<I: Index> Engine<I> {
+    /// Whether a deleted path may be seen to hold an older version soon. Until
+    /// it is known, nobody may count on it that this device has heard of the
+    /// deletion: it would be forgotten, and that version be news.
+    pub(crate) fn is_overtaken_anywhere(&mut self) -> bool {
+        let mut overtaken = std::mem::take(&mut self.work.overtaken);
+        overtaken.retain(|path| self.local.is_catching_up() || self.work.is_touching(path));
+        self.work.overtaken = overtaken;
+        !self.work.overtaken.is_empty()
+    }
+
     pub(crate) fn started(&mut self, stored: Vec<ContentId>) -> Result<(), I::Error> {
         self.work.stored = stored.into_iter().map(|content| (content, BTreeSet::new())).collect();
         self.work.more_after = Some(None);

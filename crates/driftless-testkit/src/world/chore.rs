@@ -26,6 +26,17 @@ impl Chore {
     pub(crate) fn apply(steps: Vec<Step>) -> Self {
         Self::Apply { left: steps.into_iter(), done: Vec::new() }
     }
+
+    /// The paths at which it puts something, or has done so and is yet to tell.
+    pub(crate) fn puts(&self) -> impl Iterator<Item = &RelPath> {
+        let (left, done) = match self {
+            Self::Apply { left, done } => (left.as_slice(), done.as_slice()),
+            Self::Keep { .. } | Self::Release { .. } => Default::default(),
+        };
+        let done = done.iter().filter(|(_, outcome)| matches!(outcome, Outcome::Applied(_)));
+        let steps = left.iter().chain(done.map(|(step, _)| step));
+        steps.filter(|step| !matches!(step, Step::Remove { .. })).map(Step::path)
+    }
 }
 
 /// A content that is wanted.

@@ -104,6 +104,11 @@ impl<I: WorldIndex> Device<I> {
         }
     }
 
+    /// The paths at which steps put something that were asked for, and not told of yet.
+    pub(crate) fn landing(&self) -> impl Iterator<Item = &RelPath> {
+        self.chores.iter().flat_map(Chore::puts)
+    }
+
     /// Forgets all that a process has in memory.
     pub(crate) fn forget_process(&mut self) {
         self.life += 1;
@@ -234,6 +239,7 @@ impl<I: WorldIndex> World<I> {
                 self.index_is_on_its_way(device, to);
             }
             Effect::SendReceived { device: to, epoch, sequence } => {
+                self.check_acknowledgement(device);
                 let folder = self.devices[device].config.folder.clone();
                 let message =
                     Message::Received(driftless_proto::Received { folder, epoch, sequence });

@@ -24,6 +24,13 @@ impl<I: WorldIndex> World<I> {
             let text = self.ledger.written.get(&content).cloned();
             self.fail(format!("I3: device {device} says that it holds {text:?}, not durably"));
         }
+        // A deletion beside other versions is told at once: it is all there is to hold of it.
+        let early = self.overtaken(device).into_iter().find(|(path, shown)| {
+            update.paths.iter().any(|update| update.path == *path && update.held.contains(shown))
+        });
+        if let Some((path, _)) = early {
+            self.fail(format!("I3: device {device} says that {path} is gone, and puts it there"));
+        }
         let index = self.devices[device].index();
         let claim = |update: &driftless_proto::PathUpdate, epoch: u64| {
             let sequence = index.get(&update.path).ok().flatten().unwrap_or_default().sequence.0;
@@ -31,6 +38,27 @@ impl<I: WorldIndex> World<I> {
             Claim { device, epoch, sequence, path, held }
         };
         update.paths.iter().map(|path| claim(path, update.epoch.0)).collect()
+    }
+
+    /// A device that is told of a deletion has heard of it once nothing older
+    /// can come into its tree there: the deletion may then be forgotten (I3).
+    pub(crate) fn check_acknowledgement(&mut self, device: usize) {
+        if let Some((path, _)) = self.overtaken(device).pop() {
+            self.fail(format!(
+                "I3: device {device} has heard that {path} is gone, and puts it there"
+            ));
+        }
+    }
+
+    /// What a device knows to be deleted while it puts something there.
+    fn overtaken(&self, device: usize) -> Vec<(RelPath, FileRecord)> {
+        let this = &self.devices[device];
+        let deleted = |path: &RelPath| {
+            let entry = this.index().get(path).ok().flatten()?;
+            let shown = entry.shown().filter(|shown| shown.content.is_tombstone())?;
+            Some((path.clone(), shown.clone()))
+        };
+        this.landing().filter_map(deleted).collect()
     }
 
     fn report<const N: usize>(&mut self, problems: [Result<(), String>; N]) {
