@@ -1,9 +1,10 @@
-//! The project's chores: `cargo xtask run`, `test`, `demo`, `package`, `codegen`, `fuzz`, `tidy`.
+//! The project's chores: `cargo xtask run`, `test`, `demo`, `bench`, `package`, `codegen`, `fuzz`, `tidy`.
 //!
 //! Everything that a newcomer, a maintainer or CI does beyond plain cargo
 //! commands is here, in Rust, so that it is the same on every machine.
 
 mod app;
+mod bench;
 mod codegen;
 mod demo;
 mod fuzz;
@@ -61,6 +62,8 @@ enum Chore {
         #[arg(long)]
         once: bool,
     },
+    /// Measures how fast driftless is here, how cost grows, or whether a hot path became slower.
+    Bench(bench::Options),
     /// Writes the control API's types for the user interface.
     Codegen,
     /// Makes a `.deb` and an `.rpm` in `target/package`.
@@ -114,6 +117,7 @@ fn run(chore: Chore) -> anyhow::Result<ExitCode> {
         Chore::Demo { headless, dir, once } => {
             demo::run(dir, once, headless).map(|()| ExitCode::SUCCESS)
         }
+        Chore::Bench(options) => bench::run(root(), &options),
         Chore::Codegen => codegen::run(root()).map(|()| ExitCode::SUCCESS),
         Chore::Package(options) => package::run(root(), &options),
         Chore::Fuzz { seconds, target } => fuzz::run(root(), seconds, target.as_deref()),

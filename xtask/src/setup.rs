@@ -75,6 +75,10 @@ pub(crate) const FOR_TRIAL: &[Tool] = &[
     program("import", "imagemagick", "takes a picture of the window"),
 ];
 
+/// What counting instructions needs beyond building.
+pub(crate) const FOR_GUARD: &[Tool] =
+    &[COMPILER, program("valgrind", "valgrind", "counts instructions")];
+
 /// What testing needs beyond building.
 pub(crate) const FOR_TESTS: &[Tool] = &[
     program("ip", "iproute2", "makes networks to test on"),
