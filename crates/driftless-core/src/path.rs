@@ -109,12 +109,19 @@ impl RelPath {
     }
 }
 
+/// How much of two paths is compared at once: what they begin with is mostly the same.
+const WORD_BYTES: usize = 16;
+
 impl Ord for RelPath {
     fn cmp(&self, other: &Self) -> Ordering {
         // A slash ends a component and so must sort before every other byte;
         // NUL, which no path contains, stands in for it.
-        let key = |byte: u8| if byte == b'/' { 0 } else { byte };
-        self.0.bytes().map(key).cmp(other.0.bytes().map(key))
+        let key = |byte: &u8| if *byte == b'/' { 0 } else { *byte };
+        let (one, other) = (self.0.as_bytes(), other.0.as_bytes());
+        let words = |bytes| <[u8]>::as_chunks::<WORD_BYTES>(bytes).0.iter();
+        let common = words(one).zip(words(other)).take_while(|(one, other)| one == other);
+        let same = WORD_BYTES * common.count();
+        one[same..].iter().map(key).cmp(other[same..].iter().map(key))
     }
 }
 
@@ -180,6 +187,19 @@ mod tests {
         paths.sort();
         let texts: Vec<_> = paths.iter().map(RelPath::as_str).collect();
         assert_eq!(texts, ["a", "a/b", "a/b/c", "a/z", "a-b", "a.txt"]);
+    }
+
+    proptest::proptest! {
+        #[test]
+        fn paths_sort_component_by_component(
+            common in "([a-c]{1,9}/){0,8}",
+            ends in ["[!-0a-c]{1,9}(/[a-c]{1,4}){0,2}", "[!-0a-c]{1,9}(/[a-c]{1,4}){0,2}"],
+        ) {
+            let [one, other] = ends.map(|end| RelPath::parse(&format!("{common}{end}")));
+            if let (Ok(one), Ok(other)) = (one, other) {
+                proptest::prop_assert_eq!(one.cmp(&other), one.components().cmp(other.components()));
+            }
+        }
     }
 
     #[test]
