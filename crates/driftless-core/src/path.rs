@@ -109,18 +109,22 @@ impl RelPath {
     }
 }
 
-/// How much of two paths is compared at once: what they begin with is mostly the same.
-const WORD_BYTES: usize = 16;
-
 impl Ord for RelPath {
     fn cmp(&self, other: &Self) -> Ordering {
         // A slash ends a component and so must sort before every other byte;
         // NUL, which no path contains, stands in for it.
         let key = |byte: &u8| if *byte == b'/' { 0 } else { *byte };
         let (one, other) = (self.0.as_bytes(), other.0.as_bytes());
-        let words = |bytes| <[u8]>::as_chunks::<WORD_BYTES>(bytes).0.iter();
-        let common = words(one).zip(words(other)).take_while(|(one, other)| one == other);
-        let same = WORD_BYTES * common.count();
+        // Most comparisons are of paths that begin alike.
+        let (words, other_words) = (one.as_chunks().0, other.as_chunks().0);
+        for (one, other) in words.iter().zip(other_words) {
+            let differing = u128::from_le_bytes(*one) ^ u128::from_le_bytes(*other);
+            if differing != 0 {
+                let at = differing.trailing_zeros() as usize / 8;
+                return key(&one[at]).cmp(&key(&other[at]));
+            }
+        }
+        let same = words.len().min(other_words.len()) * size_of::<u128>();
         one[same..].iter().map(key).cmp(other[same..].iter().map(key))
     }
 }
