@@ -78,7 +78,7 @@ fn laptop() -> anyhow::Result<Option<Laptop>> {
 }
 
 /// Builds the release binary and gives its path.
-fn build() -> anyhow::Result<PathBuf> {
+pub(crate) fn build() -> anyhow::Result<PathBuf> {
     println!("Building driftless …");
     let output = Command::new(cargo())
         .current_dir(root())
