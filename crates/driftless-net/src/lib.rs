@@ -22,6 +22,7 @@
 //! - mDNS suggests addresses and proves nothing.
 
 mod certificate;
+mod congestion;
 mod connection;
 mod dial;
 mod discovery;

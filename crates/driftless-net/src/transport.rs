@@ -9,6 +9,8 @@ use std::time::Duration;
 use quinn::{IdleTimeout, MtuDiscoveryConfig, TransportConfig, VarInt};
 use socket2::{Domain, Socket, Type};
 
+use crate::congestion::HeldCubicConfig;
+
 /// The UDP port that is tried first when the user names none.
 pub const DEFAULT_PORT: u16 = 22100;
 
@@ -33,6 +35,7 @@ pub(crate) fn config(bytes_per_s: Option<u64>) -> Arc<TransportConfig> {
         .stream_receive_window(VarInt::from_u32(STREAM_WINDOW_BYTES))
         .receive_window(window(bytes_per_s))
         .send_window(u64::from(CONNECTION_WINDOW_BYTES))
+        .congestion_controller_factory(Arc::new(HeldCubicConfig::default()))
         .keep_alive_interval(Some(KEEP_ALIVE))
         .max_idle_timeout(Some(IdleTimeout::from(VarInt::from_u32(IDLE_TIMEOUT_MS))))
         .mtu_discovery_config(Some(MtuDiscoveryConfig::default()))

@@ -7,6 +7,7 @@ mod connections;
 mod device;
 mod discovery;
 mod floods;
+mod lossy;
 mod outsider;
 mod pairing;
 mod requests;
