@@ -74,6 +74,34 @@ pub struct Block {
     pub len: u32,
 }
 
+/// The bytes of a block, found to have its hash.
+#[derive(Clone, PartialEq, Eq, Debug)]
+pub struct Verified {
+    bytes: Vec<u8>,
+    hash: BlockHash,
+}
+
+impl Verified {
+    /// Checks that `bytes` have the hash; gives them back if not.
+    ///
+    /// # Errors
+    ///
+    /// They have another.
+    pub fn new(bytes: Vec<u8>, hash: BlockHash) -> Result<Self, Vec<u8>> {
+        if BlockHash::of(&bytes) == hash { Ok(Self { bytes, hash }) } else { Err(bytes) }
+    }
+
+    /// The bytes.
+    pub fn bytes(&self) -> &[u8] {
+        &self.bytes
+    }
+
+    /// Their hash.
+    pub fn hash(&self) -> BlockHash {
+        self.hash
+    }
+}
+
 /// The blocks that make up a file, in order. Empty for an empty file.
 #[derive(Clone, PartialEq, Eq, Debug, Default)]
 pub struct BlockList(Vec<Block>);

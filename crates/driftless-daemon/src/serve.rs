@@ -195,7 +195,7 @@ fn read(
     sources: Vec<Option<LocalSource>>,
     pieces: &mpsc::Sender<Bytes>,
 ) {
-    let mut piece = Vec::with_capacity(PIECE + 1);
+    let mut piece = Vec::with_capacity(2 * PIECE);
     for (file, source) in files.into_iter().zip(sources) {
         let reader = source.and_then(|source| {
             let source = match source {
@@ -205,18 +205,17 @@ fn read(
             BlockReader::open(root, source).ok()
         });
         for block in file.blocks {
-            let bytes = reader
-                .as_ref()
-                .and_then(|reader| reader.read(block.offset, block.len, &block.hash).ok());
-            match bytes {
-                Some(bytes) => {
-                    piece.push(0);
-                    piece.extend_from_slice(&bytes);
-                }
-                None => piece.push(1),
+            let status = piece.len();
+            piece.push(0);
+            let is_there = reader.as_ref().is_some_and(|reader| {
+                let range = (block.offset, block.len);
+                reader.read(range, &block.hash, &mut piece).is_ok()
+            });
+            if !is_there {
+                piece[status] = 1;
             }
             if piece.len() >= PIECE {
-                let full = std::mem::replace(&mut piece, Vec::with_capacity(PIECE + 1));
+                let full = std::mem::replace(&mut piece, Vec::with_capacity(2 * PIECE));
                 if pieces.blocking_send(full.into()).is_err() {
                     return;
                 }

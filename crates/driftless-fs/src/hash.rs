@@ -17,6 +17,7 @@ use crate::root::Root;
 use crate::stat::{kind_of, stat_of};
 
 pub mod blocks;
+mod segments;
 
 /// The coarsest step of time stamps on kernels before multigrain ones.
 const STAMP_STEP: Duration = Duration::from_millis(11);

@@ -1,12 +1,12 @@
 //! Reading blocks in order to serve them: nothing leaves unverified (F2, I13).
 
-use std::os::fd::OwnedFd;
+use std::fs::File;
+use std::io::{Read as _, Seek as _, SeekFrom};
 
 use driftless_core::block::MAX_BLOCK_BYTES;
 use driftless_core::{BlockHash, ContentId, RelPath, Stat};
 use rustix::fs::FileType;
 
-use crate::hash::{HashError, read_exact_at};
 use crate::root::Root;
 use crate::staging::{LocalPlace, StageError, open_place};
 use crate::stat::{kind_of, stat_of};
@@ -40,7 +40,7 @@ pub enum ReadError {
 /// An open file whose blocks are served.
 #[derive(Debug)]
 pub struct BlockReader {
-    fd: OwnedFd,
+    file: File,
     stat: Stat,
 }
 
@@ -58,36 +58,57 @@ impl BlockReader {
         let raw = rustix::fs::fstat(&fd).map_err(|errno| ReadError::Io(errno.into()))?;
         let stat = stat_of(&raw);
         match kind_of(&stat) {
-            FileType::RegularFile => Ok(Self { fd, stat }),
+            FileType::RegularFile => Ok(Self { file: fd.into(), stat }),
             _ => Err(ReadError::Changed),
         }
     }
 
-    /// Reads `len` bytes at `offset` and checks that they are the block `expected`.
+    /// Reads `len` bytes at `offset`, at most [`MAX_BLOCK_BYTES`], checks that
+    /// they are the block `expected`, and appends them to `bytes`, which is as
+    /// it was after an error.
     ///
-    /// May be called from several threads. Needs `len` bytes of memory, at most
-    /// [`MAX_BLOCK_BYTES`].
-    pub fn read(&self, offset: u64, len: u32, expected: &BlockHash) -> Result<Vec<u8>, ReadError> {
+    /// # Errors
+    ///
+    /// The block is not there, or cannot be read.
+    pub fn read(
+        &self,
+        (offset, len): (u64, u32),
+        expected: &BlockHash,
+        bytes: &mut Vec<u8>,
+    ) -> Result<(), ReadError> {
+        let before = bytes.len();
+        let read = self.append(offset, len, bytes).and_then(|()| {
+            match BlockHash::of(&bytes[before..]) == *expected {
+                true => Ok(()),
+                false => Err(self.why_not()),
+            }
+        });
+        if read.is_err() {
+            bytes.truncate(before);
+        }
+        read
+    }
+
+    fn append(&self, offset: u64, len: u32, bytes: &mut Vec<u8>) -> Result<(), ReadError> {
         if len == 0 || len > MAX_BLOCK_BYTES {
             return Err(ReadError::Length(len));
         }
         if offset.checked_add(len.into()).is_none_or(|end| end > self.stat.size_bytes) {
             return Err(ReadError::Mismatch);
         }
-        let mut bytes = vec![0; len as usize];
-        read_exact_at(&self.fd, &mut bytes, offset).map_err(|error| match error {
-            HashError::Unreadable(error) => ReadError::Io(error),
-            _ => ReadError::Changed,
-        })?;
-        if BlockHash::of(&bytes) == *expected {
-            return Ok(bytes);
-        }
+        let end = bytes.len() + len as usize;
+        bytes.reserve(len as usize);
+        // Into the room that is there: it need not be cleared before.
+        let mut file = &self.file;
+        file.seek(SeekFrom::Start(offset)).map_err(ReadError::Io)?;
+        file.take(len.into()).read_to_end(bytes).map_err(ReadError::Io)?;
+        if bytes.len() == end { Ok(()) } else { Err(ReadError::Changed) }
+    }
+
+    /// Why what was read is not what was expected.
+    fn why_not(&self) -> ReadError {
         // Head files never change, so that a mismatch there is the disk's doing.
-        let now = rustix::fs::fstat(&self.fd).map(|raw| stat_of(&raw));
-        Err(if now.is_ok_and(|now| now == self.stat) {
-            ReadError::Mismatch
-        } else {
-            ReadError::Changed
-        })
+        let now = rustix::fs::fstat(&self.file).map(|raw| stat_of(&raw));
+        if now.is_ok_and(|now| now == self.stat) { ReadError::Mismatch } else { ReadError::Changed }
     }
 }

@@ -6,11 +6,13 @@
 //! files when they are applied. What a crash leaves is sorted out by
 //! [`recover`].
 
+use std::num::NonZeroU64;
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
+use driftless_core::block::Verified;
 use driftless_core::{Block, BlockHash, BlockList, ContentId, Level};
-use rustix::fs::{AtFlags, FallocateFlags, FileType, OFlags, RenameFlags, SeekFrom};
+use rustix::fs::{Advice, AtFlags, FallocateFlags, FileType, OFlags, RenameFlags, SeekFrom};
 use rustix::io::Errno;
 
 use crate::beneath::lstat;
@@ -24,6 +26,9 @@ mod recover;
 pub(crate) use local::open_place;
 pub use local::{LocalBlock, LocalPlace, LocalSource, stage_copy};
 pub use recover::{Recovered, discard, recover};
+
+/// After so many bytes the disk is asked to begin writing them.
+const WRITTEN_OUT_BYTES: u64 = 16 << 20;
 
 /// Why content could not be staged.
 #[derive(Debug, thiserror::Error)]
@@ -86,6 +91,10 @@ struct State {
     missing: usize,
     /// What is not written is a hole, so that zeros need no writing.
     is_clean: bool,
+    /// The range that was written since the disk was last asked to begin, and
+    /// how many bytes of it.
+    unwritten: Option<(u64, u64)>,
+    unwritten_bytes: u64,
 }
 
 /// Whether sealed content is staged, ready to be applied.
@@ -99,6 +108,15 @@ pub fn stage_small(root: &Root, content: &ContentId, bytes: &[u8]) -> Result<(),
     if BlockHash::of(bytes).as_bytes() != content.as_bytes() {
         return Err(StageError::Mismatch);
     }
+    put_small(root, content, bytes)
+}
+
+/// As [`stage_small`], of bytes that were verified before.
+pub fn stage_verified(root: &Root, block: &Verified) -> Result<(), StageError> {
+    put_small(root, &ContentId::from_bytes(*block.hash().as_bytes()), block.bytes())
+}
+
+fn put_small(root: &Root, content: &ContentId, bytes: &[u8]) -> Result<(), StageError> {
     if staged(root, content) {
         return Ok(());
     }
@@ -134,7 +152,9 @@ impl StagedFile {
         let mut by_hash: Vec<u32> = (0..count as u32).collect();
         by_hash.sort_unstable_by_key(|&index| (blocks.blocks()[index as usize].hash, index));
         let offsets = blocks.with_offsets().map(|(offset, _)| offset).collect();
-        let state = State { present: vec![false; count], missing: count, is_clean };
+        let present = vec![false; count];
+        let state =
+            State { present, missing: count, is_clean, unwritten: None, unwritten_bytes: 0 };
         let file = Self {
             root: root.clone(),
             content,
@@ -196,6 +216,19 @@ impl StagedFile {
         if bytes.len() != block.len as usize || BlockHash::of(bytes) != block.hash {
             return Err(StageError::Mismatch);
         }
+        self.put_all(&block, bytes)
+    }
+
+    /// As [`StagedFile::write_block`], of bytes that were verified before.
+    pub fn write_verified(&self, index: usize, verified: &Verified) -> Result<(), StageError> {
+        let block = *self.blocks.blocks().get(index).ok_or(StageError::WrongList)?;
+        if verified.bytes().len() != block.len as usize || verified.hash() != block.hash {
+            return Err(StageError::Mismatch);
+        }
+        self.put_all(&block, verified.bytes())
+    }
+
+    fn put_all(&self, block: &Block, bytes: &[u8]) -> Result<(), StageError> {
         let is_zero = bytes.iter().all(|&byte| byte == 0);
         for &place in self.places_of(&block.hash) {
             self.put(place as usize, bytes, is_zero)?;
@@ -263,9 +296,32 @@ impl StagedFile {
                 || rustix::fs::fallocate(&self.fd, punch, offset, bytes.len() as u64).is_ok());
         if !is_hole {
             write_all_at(&self.fd, bytes, offset)?;
+            self.begin_writing_out(offset, bytes.len());
         }
         self.mark(index);
         Ok(())
+    }
+
+    /// Has the disk begin with what was written, now and then, so that making
+    /// all of it durable in the end does not begin with gigabytes.
+    fn begin_writing_out(&self, offset: u64, len: usize) {
+        let (from, to) = {
+            let mut state = self.lock();
+            let (from, to) = state.unwritten.unwrap_or((offset, offset));
+            let (from, to) = (from.min(offset), to.max(offset + len as u64));
+            state.unwritten_bytes += len as u64;
+            if state.unwritten_bytes < WRITTEN_OUT_BYTES {
+                state.unwritten = Some((from, to));
+                return;
+            }
+            state.unwritten = None;
+            state.unwritten_bytes = 0;
+            (from, to)
+        };
+        // For the kernel this is the wish to have these pages free again, which
+        // begins with writing them. A file system that knows no such wish may wait.
+        let len = NonZeroU64::new(to - from);
+        let _ = rustix::fs::fadvise(&self.fd, from, len, Advice::DontNeed);
     }
 
     fn mark(&self, index: usize) {

@@ -96,14 +96,19 @@ fn a_block_is_served_only_while_it_is_what_its_hash_says() {
     let open = || BlockReader::open(&folder.root, Source::Path(path("file"), hashed.stat));
     let reader = open().unwrap();
     let (offset, block) = hashed.blocks.with_offsets().nth(1).unwrap();
-    let bytes = reader.read(offset, block.len, &block.hash).unwrap();
-    assert_eq!(BlockHash::of(&bytes), block.hash);
-    assert!(matches!(reader.read(offset, 0, &block.hash), Err(ReadError::Length(0))));
-    assert!(matches!(reader.read(u64::MAX, 9, &block.hash), Err(ReadError::Mismatch)));
-    assert!(matches!(reader.read(0, block.len, &block.hash), Err(ReadError::Mismatch)));
+    let read = |offset, len| {
+        let mut bytes = b"before".to_vec();
+        let read = reader.read((offset, len), &block.hash, &mut bytes);
+        assert_eq!(read.is_err(), bytes == b"before", "nothing unverified is left behind");
+        read.map(|()| bytes.split_off(6))
+    };
+    assert_eq!(BlockHash::of(&read(offset, block.len).unwrap()), block.hash);
+    assert!(matches!(read(offset, 0), Err(ReadError::Length(0))));
+    assert!(matches!(read(u64::MAX, 9), Err(ReadError::Mismatch)));
+    assert!(matches!(read(0, block.len), Err(ReadError::Mismatch)));
     let file = fs::File::options().write(true).open(folder.at("file")).unwrap();
     file.write_all_at(b"!", offset).unwrap();
-    assert!(matches!(reader.read(offset, block.len, &block.hash), Err(ReadError::Changed)));
+    assert!(matches!(read(offset, block.len), Err(ReadError::Changed)));
     assert!(matches!(open(), Err(ReadError::Changed)));
 }
 
@@ -215,7 +220,8 @@ fn a_block_that_occurs_often_is_asked_for_once() {
     let blocks: Vec<_> = hashed.blocks.with_offsets().collect();
     for index in missing {
         let (offset, block) = blocks[index];
-        let bytes = reader.read(offset, block.len, &block.hash).unwrap();
+        let mut bytes = Vec::new();
+        reader.read((offset, block.len), &block.hash, &mut bytes).unwrap();
         staged.write_block(index, &bytes).unwrap();
     }
     staged.finish().unwrap();

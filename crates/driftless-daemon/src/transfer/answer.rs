@@ -2,8 +2,11 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
+use driftless_core::block::Verified;
 use driftless_core::{BlockHash, DeviceId};
 use driftless_net::{Response, ResponseError};
+use futures_util::FutureExt as _;
 use tokio::time::timeout;
 
 use super::Context;
@@ -62,49 +65,60 @@ impl<'a> Answer<'a> {
         &mut self,
         len: u64,
         hash: &BlockHash,
-    ) -> Result<Option<Vec<u8>>, AnswerError> {
+    ) -> Result<Option<Verified>, AnswerError> {
         let mut status = [0];
         self.read_exact(&mut status).await?;
         if status != [0] {
             return Ok(None);
         }
-        let mut bytes = vec![0; usize::try_from(len).unwrap_or(0)];
-        let mut end = end_of(bytes.len());
-        for slice in bytes.chunks_mut(SLICE) {
+        let len = usize::try_from(len).unwrap_or(0);
+        let mut bytes = Vec::with_capacity(len);
+        let mut end = end_of(len);
+        while bytes.len() < len {
+            let slice = SLICE.min(len - bytes.len());
             let before = Instant::now();
-            self.context.hub.receiving.pass(slice.len()).await;
+            self.context.hub.receiving.pass(slice).await;
             // What this device's own limit takes is no fault of the other's.
             end += before.elapsed();
-            self.fill(slice, end).await?;
+            let until = bytes.len() + slice;
+            while bytes.len() < until {
+                let piece = self.piece(until - bytes.len(), end).await?;
+                bytes.extend_from_slice(&piece);
+            }
         }
-        if BlockHash::of(&bytes) != *hash {
-            return Err(self.offence(Offence::WrongBytes));
-        }
-        Ok(Some(bytes))
+        Verified::new(bytes, *hash).map(Some).map_err(|_| self.offence(Offence::WrongBytes))
     }
 
     /// Fills `buffer`, as long as bytes keep coming.
     pub(super) async fn read_exact(&mut self, buffer: &mut [u8]) -> Result<(), AnswerError> {
-        self.fill(buffer, end_of(buffer.len())).await
-    }
-
-    /// Fills `buffer` until `end`, as long as bytes keep coming.
-    async fn fill(&mut self, buffer: &mut [u8], end: Instant) -> Result<(), AnswerError> {
+        let end = end_of(buffer.len());
         let mut done = 0;
         while done < buffer.len() {
-            let gap = GAP.min(end.saturating_duration_since(Instant::now()));
-            let rest = buffer.len() - done;
-            let Ok(piece) = timeout(gap, self.response.read_chunk(rest)).await else {
-                return Err(self.offence(Offence::Hangs));
-            };
-            let piece = piece?.ok_or(ResponseError::EndedEarly { missing: rest })?;
+            let piece = self.piece(buffer.len() - done, end).await?;
             buffer[done..done + piece.len()].copy_from_slice(&piece);
             done += piece.len();
-            if let Some(tally) = self.tally {
-                tally.add(piece.len());
-            }
         }
         Ok(())
+    }
+
+    /// The next bytes, at most `most`, if they come before `end`.
+    async fn piece(&mut self, most: usize, end: Instant) -> Result<Bytes, AnswerError> {
+        // Mostly there already: a clock is set only where there is a wait.
+        let piece = match self.response.read_chunk(most).now_or_never() {
+            Some(piece) => piece,
+            None => {
+                let gap = GAP.min(end.saturating_duration_since(Instant::now()));
+                let Ok(piece) = timeout(gap, self.response.read_chunk(most)).await else {
+                    return Err(self.offence(Offence::Hangs));
+                };
+                piece
+            }
+        };
+        let piece = piece?.ok_or(ResponseError::EndedEarly { missing: most })?;
+        if let Some(tally) = self.tally {
+            tally.add(piece.len());
+        }
+        Ok(piece)
     }
 
     /// Notes that the device did wrong.

@@ -318,14 +318,14 @@ async fn receive_stretch(
     let mut bytes = 0;
     for (index, range) in stretch {
         let Ok(Some(block)) = answer.block(u64::from(range.len), &range.hash).await else { break };
-        bytes += block.len() as u64;
+        bytes += block.bytes().len() as u64;
         blocks.push((*index, block));
     }
     context.folder.count_received(bytes);
     let is_whole = blocks.len() == stretch.len();
     let file = Arc::clone(file);
     let written = tokio::task::spawn_blocking(move || {
-        blocks.into_iter().try_for_each(|(index, block)| file.write_block(index, &block))
+        blocks.into_iter().try_for_each(|(index, block)| file.write_verified(index, &block))
     });
     written.await.map_err(|_| gone())??;
     if is_whole { Ok(()) } else { Err(gone()) }

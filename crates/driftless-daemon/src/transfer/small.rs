@@ -1,6 +1,7 @@
 //! Small files: many to a request.
 
 use bytes::Bytes;
+use driftless_core::block::Verified;
 use driftless_core::{BlockHash, DeviceId};
 use driftless_engine::{FetchError, Fetched, Input};
 use driftless_proto::codec::encode_request;
@@ -40,17 +41,17 @@ pub(super) async fn fetch(
     mut jobs: Vec<FetchJob>,
 ) -> Vec<FetchJob> {
     let received = receive(context, device, &jobs).await;
-    let bytes = received.iter().flatten().map(|bytes| bytes.len() as u64).sum();
+    let bytes = received.iter().flatten().map(|block| block.bytes().len() as u64).sum();
     context.folder.count_received(bytes);
     let root = context.root.clone();
-    let contents: Vec<_> = jobs.iter().map(|job| (job.content, job.path.clone())).collect();
+    let paths: Vec<_> = jobs.iter().map(|job| job.path.clone()).collect();
     let staged = tokio::task::spawn_blocking(move || {
-        let stage = |((content, path), bytes): (_, Option<Vec<u8>>)| match bytes {
-            Some(bytes) => driftless_fs::staging::stage_small(&root, &content, &bytes)
+        let stage = |(path, block): (_, Option<Verified>)| match block {
+            Some(block) => driftless_fs::staging::stage_verified(&root, &block)
                 .map_err(|error| fetch_error(&path, &error)),
             None => Err(FetchError::NotAvailable),
         };
-        contents.into_iter().zip(received).map(stage).collect::<Vec<_>>()
+        paths.into_iter().zip(received).map(stage).collect::<Vec<_>>()
     });
     let Ok(staged) = staged.await else { return Vec::new() };
     let mut inputs = Vec::with_capacity(jobs.len());
@@ -69,7 +70,7 @@ pub(super) async fn fetch(
 }
 
 /// The files of the bundle, as far as they came, verified.
-async fn receive(context: &Context, device: DeviceId, jobs: &[FetchJob]) -> Vec<Option<Vec<u8>>> {
+async fn receive(context: &Context, device: DeviceId, jobs: &[FetchJob]) -> Vec<Option<Verified>> {
     let mut received = vec![None; jobs.len()];
     // It may have lost its good standing while the bundle waited for its turn.
     let Some(link) = context.hub.links.get(device).filter(|_| context.may_ask(device)) else {
@@ -97,7 +98,7 @@ async fn receive(context: &Context, device: DeviceId, jobs: &[FetchJob]) -> Vec<
     for (place, (job, slot)) in jobs.iter().zip(&mut received).enumerate() {
         ticket.tally.turn_to(place);
         match answer.block(job.size_bytes, &block(job).hash).await {
-            Ok(bytes) => *slot = bytes,
+            Ok(block) => *slot = block,
             Err(error) => {
                 tracing::debug!(device = %device.short(), %error, "a bundle broke off");
                 break;

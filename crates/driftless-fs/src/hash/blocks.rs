@@ -12,7 +12,7 @@ use driftless_core::{Block, BlockHash, Level};
 use fastcdc::v2020::FastCDC;
 use rustix::fs::SeekFrom;
 
-use super::{HashError, read_exact_at};
+use super::{HashError, read_exact_at, segments};
 
 /// The largest read window, in bytes: two of them are the memory that reading takes.
 const WINDOW_MAX_BYTES: usize = 32 << 20;
@@ -27,9 +27,24 @@ enum Work {
 
 /// The blocks of an open file of `size_bytes`, read front to back.
 ///
-/// Finding boundaries and hashing run on a thread each. Holes are not read
-/// where they span whole blocks (F5).
+/// Holes are not read where they span whole blocks (F5); a file without any is
+/// read in segments on all cores.
 pub fn blocks(fd: &OwnedFd, size_bytes: u64, level: Level) -> Result<Vec<Block>, HashError> {
+    if let Some(len) =
+        segments::segment_bytes(size_bytes, level).filter(|_| is_dense(fd, size_bytes))
+    {
+        return segments::blocks(fd, size_bytes, level, len);
+    }
+    in_order(fd, size_bytes, level)
+}
+
+/// Whether the file has no holes.
+fn is_dense(fd: &OwnedFd, size_bytes: u64) -> bool {
+    rustix::fs::seek(fd, SeekFrom::Hole(0)).map_or(true, |hole| hole >= size_bytes)
+}
+
+/// Front to back, with a thread for the boundaries and one for the hashes.
+fn in_order(fd: &OwnedFd, size_bytes: u64, level: Level) -> Result<Vec<Block>, HashError> {
     let (to_hash, work) = bounded::<Work>(1);
     let (to_reuse, reuse) = bounded::<Vec<u8>>(2);
     std::thread::scope(|scope| {
@@ -153,7 +168,7 @@ pub(crate) fn boundaries(bytes: &[u8], level: Level) -> Vec<usize> {
 
 /// Where the blocks in `bytes` end; what follows the last end needs more bytes
 /// to be decided, unless the file ends here.
-fn cut_all(bytes: &[u8], level: Level, max: usize, is_last: bool) -> Vec<usize> {
+pub(super) fn cut_all(bytes: &[u8], level: Level, max: usize, is_last: bool) -> Vec<usize> {
     let (min, average) = (level.min_bytes() as usize, level.average_bytes() as usize);
     let cutter = FastCDC::new(bytes, min, average, max);
     let mut ends = Vec::with_capacity(bytes.len() / average + 2);
@@ -217,6 +232,27 @@ mod tests {
             })
             .collect();
         assert_eq!(in_windows, in_one_piece);
+    }
+
+    #[test]
+    fn segments_do_not_move_boundaries() {
+        let level = Level::new(0).unwrap();
+        let noise = noise(9_000_000);
+        // Bytes that never agree with themselves elsewhere, such that always do, and
+        // such that have no boundary at all.
+        let mut mixed = noise.clone();
+        mixed[1_000_000..3_500_000].fill(7);
+        mixed.copy_within(0..3_000_000, 5_000_000);
+        let period: Vec<u8> = noise[..100_003].iter().copied().cycle().take(9_000_001).collect();
+        for bytes in [noise, mixed, vec![7; 8_500_000], period] {
+            let size = bytes.len() as u64;
+            let fd = file_of(&bytes);
+            let expected = in_order(&fd, size, level).unwrap();
+            for len in [1 << 20, (1 << 20) + 1, 4 << 20] {
+                let found = segments::blocks(&fd, size, level, len).unwrap();
+                assert_eq!(found, expected, "segments of {len}");
+            }
+        }
     }
 
     /// F5
