@@ -298,6 +298,9 @@ pub enum Effect {
         stat: Stat,
         /// The block sizes of the version before.
         previous: Option<Level>,
+        /// It is known to be on the disk as it was observed; otherwise it is to
+        /// be synced first ([`crate::Engine::all_synced`]).
+        is_durable: bool,
     },
     /// Take a second look and say [`Input::Absences`].
     ConfirmAbsent(Vec<RelPath>),

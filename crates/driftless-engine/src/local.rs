@@ -51,7 +51,7 @@ pub(crate) struct Local {
     /// New paths that may be renamed from these confirmed absent ones.
     moving: BTreeMap<RelPath, RelPath>,
     /// Files to be read, in path order.
-    queue: BTreeMap<RelPath, Stat>,
+    queue: Queue,
     /// Files that are being read, with their sizes in bytes.
     hashing: BTreeMap<RelPath, u64>,
     hashing_bytes: u64,
@@ -67,6 +67,44 @@ pub(crate) struct Local {
     warned: BTreeSet<RelPath>,
     allow_empty: bool,
     incomplete: bool,
+}
+
+/// Files to be read.
+#[derive(Debug, Default)]
+struct Queue {
+    /// What a power cut could still take back.
+    fresh: BTreeMap<RelPath, Stat>,
+    /// What is known to be on the disk as it was seen.
+    durable: BTreeMap<RelPath, Stat>,
+}
+
+impl Queue {
+    fn insert(&mut self, path: RelPath, stat: Stat) {
+        self.durable.remove(&path);
+        self.fresh.insert(path, stat);
+    }
+
+    fn extend(&mut self, files: impl IntoIterator<Item = (RelPath, Stat)>) {
+        files.into_iter().for_each(|(path, stat)| self.insert(path, stat));
+    }
+
+    /// The next file, and whether it is durable.
+    fn pop(&mut self) -> Option<(RelPath, Stat, bool)> {
+        let durable = self.durable.pop_first().map(|(path, stat)| (path, stat, true));
+        durable.or_else(|| self.fresh.pop_first().map(|(path, stat)| (path, stat, false)))
+    }
+
+    fn contains(&self, path: &RelPath) -> bool {
+        self.fresh.contains_key(path) || self.durable.contains_key(path)
+    }
+
+    fn len(&self) -> usize {
+        self.fresh.len() + self.durable.len()
+    }
+
+    fn is_empty(&self) -> bool {
+        self.len() == 0
+    }
 }
 
 #[derive(Debug, Default)]
@@ -137,7 +175,7 @@ impl Local {
 
     /// Whether the path holds a file that is still to be read.
     pub(crate) fn is_unread(&self, path: &RelPath) -> bool {
-        self.queue.contains_key(path)
+        self.queue.contains(path)
             || self.hashing.contains_key(path)
             || self.moving.contains_key(path)
             || self.arriving.contains(path)
@@ -163,6 +201,19 @@ impl Local {
 }
 
 impl<I: Index> Engine<I> {
+    /// How many files wait to be read that are not known to be durable as they
+    /// were seen.
+    pub fn unsynced(&self) -> usize {
+        self.local.queue.fresh.len()
+    }
+
+    /// Takes note that all of the disk was synced after what the engine was
+    /// told last was seen: no file that waits now needs a sync of its own.
+    pub fn all_synced(&mut self) {
+        let Queue { fresh, durable } = &mut self.local.queue;
+        durable.append(fresh);
+    }
+
     pub(crate) fn scan_started(&mut self, full: bool) {
         self.local.scan = Some(Scan { full, ..Scan::default() });
     }

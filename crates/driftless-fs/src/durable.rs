@@ -23,12 +23,21 @@ const FUSE: u64 = 0x6573_5546;
 /// The kernel keeps that from file systems behind FUSE and reports success
 /// (but, since Linux 6.18, from those on block devices): there, everything is
 /// synced one by one.
-pub(crate) fn syncs_at_once(root: &Root, count: usize) -> bool {
+pub fn syncs_at_once(root: &Root, count: usize) -> bool {
     count > FEW && !is_fuse(root.fd())
 }
 
 fn is_fuse(fd: impl AsFd) -> bool {
     rustix::fs::fstatfs(fd).map_or(true, |system| system.f_type as u64 == FUSE)
+}
+
+/// Makes durable all that the file system holds, where [`syncs_at_once`].
+///
+/// # Errors
+///
+/// The disk failed; nothing is known of what is durable.
+pub fn sync_all(root: &Root) -> std::io::Result<()> {
+    Ok(lenient(rustix::fs::syncfs(root.fd()))?)
 }
 
 /// Makes files durable that a person or program has written, with their names,
@@ -40,7 +49,7 @@ fn is_fuse(fd: impl AsFd) -> bool {
 /// The disk failed; nothing is known of what is durable.
 pub fn make_durable(root: &Root, paths: &[&RelPath]) -> std::io::Result<()> {
     if syncs_at_once(root, paths.len()) {
-        return Ok(lenient(rustix::fs::syncfs(root.fd()))?);
+        return sync_all(root);
     }
     for path in paths {
         if let Some(fd) = found(root.open_file(path))? {

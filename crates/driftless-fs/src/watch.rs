@@ -15,7 +15,10 @@ use std::time::{Duration, Instant};
 use crossbeam_channel::{Receiver, Sender, TrySendError, bounded};
 use driftless_core::RelPath;
 use driftless_core::path::PRIVATE_DIR;
-use notify::event::{AccessKind, AccessMode, CreateKind, EventKind, ModifyKind, RenameMode};
+use notify::event::{
+    AccessKind, AccessMode, CreateKind, EventKind, EventKindMask, ModifyKind, RenameMode,
+};
+use notify::{Config, RecommendedWatcher, Watcher as _};
 
 use crate::ignore::{IGNORE_FILE, Ignore};
 use crate::root::Root;
@@ -80,7 +83,10 @@ impl Watcher {
         let (stop, stopped) = bounded(0);
         let is_overflown = Arc::new(AtomicBool::new(false));
         let handler = handler(root.path().to_owned(), to_gather, is_overflown.clone());
-        let (tree, trouble) = match notify::recommended_watcher(handler) {
+        // That something is opened means nothing, and happens all the time.
+        let kinds = EventKindMask::CORE | EventKindMask::ACCESS_CLOSE;
+        let config = Config::default().with_event_kinds(kinds);
+        let (tree, trouble) = match RecommendedWatcher::new(handler, config) {
             Ok(watcher) => {
                 let mut tree = Tree::new(root, rules, watcher);
                 tree.add(None);

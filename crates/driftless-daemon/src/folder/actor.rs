@@ -337,7 +337,7 @@ impl Actor {
                 if open.engine.index().totals().conflicts > 0 {
                     self.hub.call_policies();
                 }
-                let unkept = durability::keep_contents(&open.root, &mut effects);
+                let unkept = durability::keep_contents(&open.root, &mut open.engine, &mut effects);
                 for effect in effects {
                     self.execute(effect);
                 }
@@ -392,7 +392,7 @@ impl Actor {
                 tracing::warn!(reason, "beginning anew with every device");
                 self.hub.links.restart(&members_of(&self.config, self.hub.device));
             }
-            Effect::Hash { path, stat, previous } => {
+            Effect::Hash { path, stat, previous, is_durable: _ } => {
                 let (root, inbox) = (open.root.clone(), self.shared.inbox.clone());
                 self.hub.hashing.push(HashJob { root, inbox, path, stat, previous });
             }

@@ -8,7 +8,7 @@ use std::collections::BTreeSet;
 
 use driftless_core::diff::Observed;
 use driftless_core::{Content, Entry, Index, RelPath, ScanBatch};
-use driftless_engine::{Effect, HashError, Input};
+use driftless_engine::{Effect, Engine, HashError, Input};
 use driftless_fs::Root;
 
 use crate::trouble;
@@ -79,21 +79,29 @@ fn is_new_name(index: &impl Index, path: &RelPath, seen: &Observed) -> bool {
 }
 
 /// Sees to it that files are on the disk before they are read: what is written
-/// later, through a memory map too, changes their stamps. Files that the disk
-/// fails to keep are not read; returns what the engine is to hear of them.
-pub(super) fn keep_contents(root: &Root, effects: &mut Vec<Effect>) -> Vec<Input> {
-    let to_read = |effect: &Effect| match effect {
-        Effect::Hash { path, .. } => Some(path.clone()),
+/// later, through a memory map too, changes their stamps. Where many wait, all
+/// that was seen so far is synced at once. Files that the disk fails to keep
+/// are not read; returns what the engine is to hear of them.
+pub(super) fn keep_contents<I: Index>(
+    root: &Root,
+    engine: &mut Engine<I>,
+    effects: &mut Vec<Effect>,
+) -> Vec<Input> {
+    let to_sync = |effect: &Effect| match effect {
+        Effect::Hash { path, is_durable: false, .. } => Some(path.clone()),
         _ => None,
     };
-    let paths: Vec<_> = effects.iter().filter_map(to_read).collect();
+    let paths: Vec<_> = effects.iter().filter_map(to_sync).collect();
     if paths.is_empty() {
         return Vec::new();
     }
-    let Err(error) = driftless_fs::make_durable(root, &paths.iter().collect::<Vec<_>>()) else {
-        return Vec::new();
+    let synced = if driftless_fs::syncs_at_once(root, paths.len() + engine.unsynced()) {
+        driftless_fs::sync_all(root).inspect(|()| engine.all_synced())
+    } else {
+        driftless_fs::make_durable(root, &paths.iter().collect::<Vec<_>>())
     };
-    effects.retain(|effect| to_read(effect).is_none());
+    let Err(error) = synced else { return Vec::new() };
+    effects.retain(|effect| to_sync(effect).is_none());
     let unread = |path: RelPath| {
         let error = HashError::Unreadable(trouble::problem(&path, &error));
         Input::Hashed { path, result: Err(error) }

@@ -21,7 +21,7 @@ impl<I: Index> Engine<I> {
         while self.local.hashing.len() < HASHES_IN_FLIGHT
             && (self.local.hashing_bytes < HASH_BYTES_IN_FLIGHT || self.local.hashing.is_empty())
         {
-            let Some((path, stat)) = self.local.queue.pop_first() else { break };
+            let Some((path, stat, is_durable)) = self.local.queue.pop() else { break };
             if self.local.hashing.contains_key(&path) {
                 self.local.again.insert(path);
                 continue;
@@ -34,7 +34,7 @@ impl<I: Index> Engine<I> {
                 Some(Content::File { level, .. }) => Some(*level),
                 _ => None,
             };
-            self.effect(Effect::Hash { path, stat, previous });
+            self.effect(Effect::Hash { path, stat, previous, is_durable });
         }
         self.local.note_caught_up();
         Ok(())
@@ -192,7 +192,7 @@ impl<I: Index> Engine<I> {
         let Local { unstable, queue, hashing, awaiting_absence, leaving, .. } = &mut self.local;
         let waits = |path: &RelPath| {
             hashing.contains_key(path)
-                || queue.contains_key(path)
+                || queue.contains(path)
                 || awaiting_absence.values().any(|(new, _)| new == path)
                 || leaving.values().flatten().any(|(new, _)| new == path)
         };

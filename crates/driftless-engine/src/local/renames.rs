@@ -44,7 +44,7 @@ impl<I: Index> Engine<I> {
                 Some((old, _)) => {
                     self.local.awaiting_absence.insert(old, (path, stat));
                 }
-                None => drop(self.local.queue.insert(path, stat)),
+                None => self.local.queue.insert(path, stat),
             }
         }
         let Local { leaving, awaiting_absence, arriving, .. } = &mut self.local;
@@ -129,7 +129,7 @@ impl<I: Index> Engine<I> {
             }
             let entry = self.entry(&path)?;
             match diff(&entry, &observed) {
-                Change::Read(stat) => drop(self.local.queue.insert(path, stat)),
+                Change::Read(stat) => self.local.queue.insert(path, stat),
                 change => self.take_over(&path, &entry, change, None)?,
             }
         }

@@ -252,7 +252,7 @@ impl<I: WorldIndex> World<I> {
                 }
             }
             Effect::Reintroduce { .. } => self.disconnect_all(device),
-            Effect::Hash { path, stat, previous: _ } => {
+            Effect::Hash { path, stat, .. } => {
                 self.activity += 1;
                 self.soon(device, patience_us, Event::HashBegin { path, expected: stat });
             }
