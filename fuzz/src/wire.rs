@@ -10,7 +10,7 @@ use driftless_proto::codec::{
     MAX_FOLDERS, MAX_FRAME_BYTES, MAX_REQUEST_BLOCKS, MAX_REQUEST_BYTES, MAX_UPDATE_PATHS, decode,
     decode_request, encode, encode_request, path_update_bytes,
 };
-use driftless_proto::{Channel, Message, Request, RequestBody, Session};
+use driftless_proto::{Channel, FileBlocks, Message, Request, RequestBody, Session};
 
 use super::names::obeys;
 use super::within;
@@ -76,16 +76,19 @@ pub(crate) fn request(bytes: &[u8]) {
 fn is_sound_request(request: &Request) {
     match &request.body {
         RequestBody::BlockList { path, .. } => obeys(path),
-        RequestBody::Blocks(files) => {
-            files.iter().for_each(|file| obeys(&file.path));
-            let blocks: Vec<_> = files.iter().flat_map(|file| &file.blocks).collect();
-            assert!(files.len() <= MAX_REQUEST_BLOCKS && blocks.len() <= MAX_REQUEST_BLOCKS);
-            let lens = blocks.iter().map(|block| u64::from(block.len));
-            assert!(lens.clone().all(|len| (1..=u64::from(MAX_BLOCK_BYTES)).contains(&len)));
-            assert!(lens.sum::<u64>() <= MAX_REQUEST_BYTES);
-            assert!(blocks.iter().all(|block| block.offset <= MAX_FILE_BYTES));
-        }
+        RequestBody::Blocks(files) => are_sound_files(files),
+        RequestBody::Outlines(file) => are_sound_files(std::slice::from_ref(file)),
     }
+}
+
+fn are_sound_files(files: &[FileBlocks]) {
+    files.iter().for_each(|file| obeys(&file.path));
+    let blocks: Vec<_> = files.iter().flat_map(|file| &file.blocks).collect();
+    assert!(files.len() <= MAX_REQUEST_BLOCKS && blocks.len() <= MAX_REQUEST_BLOCKS);
+    let lens = blocks.iter().map(|block| u64::from(block.len));
+    assert!(lens.clone().all(|len| (1..=u64::from(MAX_BLOCK_BYTES)).contains(&len)));
+    assert!(lens.sum::<u64>() <= MAX_REQUEST_BYTES);
+    assert!(blocks.iter().all(|block| block.offset <= MAX_FILE_BYTES));
 }
 
 fn is_sound(message: &Message) {

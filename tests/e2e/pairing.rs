@@ -89,7 +89,18 @@ fn n1_a_large_file_goes_on_where_a_broken_link_left_it_and_an_insertion_costs_li
     fs::write(&file, &bytes).unwrap();
     settle_equal("notes", &[&ada, &bob]);
     let came = lan.received_bytes(2) - before;
-    assert!(came < 4 << 20, "{came} bytes for one");
+    assert!(came < 200 << 10, "{came} bytes for one");
+
+    // Many small edits, each in another block.
+    for edit in 0..40 {
+        let at = 1_000_000 + edit * 1_500_007;
+        bytes[at..at + 4096].copy_from_slice(&noise(8192 + edit)[4096 + edit..]);
+    }
+    let before = lan.received_bytes(2);
+    fs::write(&file, &bytes).unwrap();
+    settle_equal("notes", &[&ada, &bob]);
+    let came = lan.received_bytes(2) - before;
+    assert!(came < 900 << 10, "{came} bytes for 160 KiB");
 
     // A new file that has most of its blocks in common with another.
     bytes.truncate(48 << 20);

@@ -72,6 +72,7 @@ pub(crate) async fn requests(hub: Arc<Hub>, connection: Connection) {
                 RequestBody::BlockList { path, content } => {
                     block_list(&folder, path, content, request).await
                 }
+                RequestBody::Outlines(file) => outlines(&hub, &folder, file, request).await,
                 RequestBody::Blocks(files) => {
                     let ahead = READ_AHEAD / (PIECE + largest.unwrap_or(0) as usize);
                     blocks(&hub, (device, &folder), files, ahead.max(1), request).await
@@ -85,6 +86,9 @@ pub(crate) async fn requests(hub: Arc<Hub>, connection: Connection) {
 fn largest_block(body: &RequestBody) -> Option<u32> {
     match body {
         RequestBody::BlockList { .. } => None,
+        RequestBody::Outlines(file) => {
+            Some(file.blocks.iter().map(|block| block.len).max().unwrap_or(0))
+        }
         RequestBody::Blocks(files) => {
             let lengths = files.iter().flat_map(|file| &file.blocks).map(|block| block.len);
             Some(lengths.max().unwrap_or(0))
@@ -163,6 +167,50 @@ async fn blocks(
     }
 }
 
+/// Says what blocks of a file consist of.
+async fn outlines(hub: &Hub, folder: &Shared, file: FileBlocks, mut request: Request) {
+    let located = folder.ask({
+        let (path, content) = (file.path.clone(), file.content);
+        move |asked| (asked.root.clone(), asked.engine.locate(&path, content).ok().flatten())
+    });
+    let Some((root, Some(source))) = located.await else { return request.refuse(REFUSED) };
+    let outlined = tokio::task::spawn_blocking(move || {
+        let reader = BlockReader::open(&root, source_of(source)).ok();
+        let mut answer = Vec::new();
+        let mut bytes = Vec::new();
+        for block in file.blocks {
+            bytes.clear();
+            let read = reader
+                .as_ref()
+                .map(|reader| reader.read((block.offset, block.len), &block.hash, &mut bytes));
+            if !matches!(read, Some(Ok(()))) {
+                answer.push(1);
+                continue;
+            }
+            let pieces = driftless_fs::pieces(&bytes, block.len);
+            answer.push(0);
+            answer.extend(u16::try_from(pieces.len()).unwrap_or(u16::MAX).to_be_bytes());
+            for piece in pieces {
+                answer.extend(piece.hash.as_bytes());
+                answer.extend(piece.len.to_be_bytes());
+            }
+        }
+        answer
+    });
+    let Ok(answer) = outlined.await else { return request.refuse(REFUSED) };
+    hub.sending.pass(answer.len()).await;
+    if request.write(answer.into()).await.is_ok() {
+        request.finish();
+    }
+}
+
+fn source_of(source: LocalSource) -> Source {
+    match source {
+        LocalSource::Path { path, stat, .. } => Source::Path(path, stat),
+        LocalSource::Stored(content) => Source::Head(content),
+    }
+}
+
 /// What goes out in answer to a request: stretches of one file, or small ones whole.
 fn load(
     device: DeviceId,
@@ -197,13 +245,7 @@ fn read(
 ) {
     let mut piece = Vec::with_capacity(2 * PIECE);
     for (file, source) in files.into_iter().zip(sources) {
-        let reader = source.and_then(|source| {
-            let source = match source {
-                LocalSource::Path { path, stat, .. } => Source::Path(path, stat),
-                LocalSource::Stored(content) => Source::Head(content),
-            };
-            BlockReader::open(root, source).ok()
-        });
+        let reader = source.and_then(|source| BlockReader::open(root, source_of(source)).ok());
         for block in file.blocks {
             let status = piece.len();
             piece.push(0);

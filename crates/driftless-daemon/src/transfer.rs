@@ -8,6 +8,7 @@
 mod answer;
 mod conduct;
 mod large;
+mod refine;
 mod small;
 mod underway;
 

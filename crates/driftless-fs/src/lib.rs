@@ -47,6 +47,7 @@ pub use apply::apply;
 pub use beside::{Beside, Kind, beside, kind_at};
 pub use born::born_ms;
 pub use durable::{make_durable, sync_all, syncs_at_once};
+pub use hash::blocks::pieces;
 pub use hash::{HashError, Hashed, hash_file};
 pub use ignore::Ignore;
 pub use patterns::{MAX_PATTERN_BYTES, PatternError, Patterns};

@@ -143,6 +143,7 @@ pub fn encode_request(request: &Request) -> Vec<u8> {
         RequestBody::Blocks(files) => {
             Body::Blocks(wire::BlocksRequest { files: files.iter().map(blocks_to_wire).collect() })
         }
+        RequestBody::Outlines(file) => Body::Outlines(blocks_to_wire(file)),
     };
     wire::Request { folder: request.folder.to_string(), body: Some(body) }.encode_to_vec()
 }
@@ -163,13 +164,23 @@ pub fn decode_request(frame: &[u8]) -> Result<Request, DecodeError> {
             check(count <= MAX_REQUEST_BLOCKS, "the number of blocks")?;
             let files: Vec<_> =
                 wanted.files.into_iter().map(blocks_from_wire).collect::<Result<_, _>>()?;
-            let bytes: u64 =
-                files.iter().flat_map(|file| &file.blocks).map(|block| u64::from(block.len)).sum();
-            check(bytes <= MAX_REQUEST_BYTES, "the bytes asked for")?;
+            check_bytes(&files)?;
             RequestBody::Blocks(files)
+        }
+        Body::Outlines(wanted) => {
+            check(wanted.blocks.len() <= MAX_REQUEST_BLOCKS, "the number of blocks")?;
+            let file = blocks_from_wire(wanted)?;
+            check_bytes(std::slice::from_ref(&file))?;
+            RequestBody::Outlines(file)
         }
     };
     Ok(Request { folder: folder_id(&request.folder)?, body })
+}
+
+fn check_bytes(files: &[FileBlocks]) -> Result<(), DecodeError> {
+    let blocks = files.iter().flat_map(|file| &file.blocks);
+    let bytes: u64 = blocks.map(|block| u64::from(block.len)).sum();
+    check(bytes <= MAX_REQUEST_BYTES, "the bytes asked for")
 }
 
 fn check(within: bool, what: &'static str) -> Result<(), DecodeError> {

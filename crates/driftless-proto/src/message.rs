@@ -118,6 +118,9 @@ pub enum RequestBody {
     },
     /// Blocks of files.
     Blocks(Vec<FileBlocks>),
+    /// What blocks of a file consist of, so that only what differs from an older
+    /// version need be asked for.
+    Outlines(FileBlocks),
 }
 
 /// Blocks of one file.

@@ -18,6 +18,7 @@ use tokio::task::JoinSet;
 
 use super::answer::Answer;
 use super::conduct::Offence;
+use super::refine::{Base, refine};
 use super::underway::Tally;
 use super::{Context, FetchJob, fetch_error, place_of};
 
@@ -39,11 +40,10 @@ pub(super) async fn fetch(context: &Context, job: FetchJob) -> Result<Fetched, F
         Some(list) => list,
         None => ask_for_list(context, &job).await.ok_or(FetchError::NotAvailable)?,
     };
-    let file = begin(context, &job, list.clone()).await?;
-    let missing = file.missing();
-    if !missing.is_empty() {
+    let (file, base) = begin(context, &job, list.clone()).await?;
+    if !file.missing().is_empty() {
         let received = match has_room(context, &file) {
-            true => receive(context, &job, &file, stretches(&list, &missing)).await,
+            true => complete(context, &job, &file, base.as_ref()).await,
             false => Err(fetch_error(&job.path, &StageError::DiskFull)),
         };
         if let Err(error) = received {
@@ -64,6 +64,24 @@ pub(super) async fn fetch(context: &Context, job: FetchJob) -> Result<Fetched, F
     Ok(Fetched { blocks: is_news.then_some(list) })
 }
 
+/// Gets what is missing: what an older version has most of first.
+async fn complete(
+    context: &Context,
+    job: &FetchJob,
+    file: &Arc<StagedFile>,
+    base: Option<&Base>,
+) -> Result<(), FetchError> {
+    // Where most is new, the rest is hardly an edit.
+    let base = base.filter(|_| file.missing_bytes() <= file.blocks().size_bytes() / 2);
+    if let Some(base) = base {
+        refine(context, job, file, base).await.map_err(|error| fetch_error(&job.path, &error))?;
+    }
+    match file.missing() {
+        missing if missing.is_empty() => Ok(()),
+        missing => receive(context, job, file, stretches(file.blocks(), &missing)).await,
+    }
+}
+
 /// Whether the disk has room for the missing blocks.
 fn has_room(context: &Context, file: &StagedFile) -> bool {
     context.root.free_space().is_ok_and(|free| {
@@ -72,13 +90,15 @@ fn has_room(context: &Context, file: &StagedFile) -> bool {
     })
 }
 
-/// Opens the staged file and fills it with what this device has.
+/// Opens the staged file and fills it with what this device has. Returns the
+/// older version, too, if it has one.
 async fn begin(
     context: &Context,
     job: &FetchJob,
     list: BlockList,
-) -> Result<Arc<StagedFile>, FetchError> {
+) -> Result<(Arc<StagedFile>, Option<Base>), FetchError> {
     let mut sources = Vec::new();
+    let mut base = None;
     for source in &job.local {
         let (place, content, size) = place_of(source);
         let blocks = if content == job.content {
@@ -87,7 +107,8 @@ async fn begin(
             context.known_list(content, size.unwrap_or(u64::MAX), true).await
         };
         if let Some(blocks) = blocks {
-            sources.push(LocalSource::whole(place, &blocks));
+            sources.push(LocalSource::whole(place.clone(), &blocks));
+            base = Some(Base { place, blocks });
         }
     }
     let (root, content, path) = (context.root.clone(), job.content, job.path.clone());
@@ -100,13 +121,13 @@ async fn begin(
     let file = began.map_err(|error: StageError| fetch_error(&path, &error))?;
     let others = other_files(context, &file).await;
     if others.is_empty() {
-        return Ok(file);
+        return Ok((file, base));
     }
     let copying = Arc::clone(&file);
     let copied = tokio::task::spawn_blocking(move || copying.copy_local(&others).map(drop));
     let copied = copied.await.map_err(|_| FetchError::NotAvailable)?;
     copied.map_err(|error| fetch_error(&path, &error))?;
-    Ok(file)
+    Ok((file, base))
 }
 
 /// Files of the tree that have some of the blocks that are still missing.

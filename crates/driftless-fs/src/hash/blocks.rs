@@ -161,6 +161,25 @@ fn zero_block(level: Level) -> Block {
     Block { hash: BlockHash::of(&zeros[..len]), len: len as u32 }
 }
 
+/// The parts of a block, for finding out how much of it an older version has.
+///
+/// FastCDC with an average of a 32nd of the block's length, rounded up to a power
+/// of two, between 2 KiB and 128 KiB: the length alone says how, so that `len`
+/// bytes of a block and any bytes that may hold most of the same are divided alike.
+pub fn pieces(bytes: &[u8], len: u32) -> Vec<Block> {
+    let average = (len.next_power_of_two() as usize / 32).clamp(2 << 10, 128 << 10);
+    let cutter = FastCDC::new(bytes, average / 4, average, 4 * average);
+    let mut start = 0;
+    let mut pieces = Vec::with_capacity(bytes.len() / average + 2);
+    while start < bytes.len() {
+        let (_, end) = cutter.cut(start, bytes.len() - start);
+        let piece = &bytes[start..end];
+        pieces.push(Block { hash: BlockHash::of(piece), len: piece.len() as u32 });
+        start = end;
+    }
+    pieces
+}
+
 /// Where the blocks of a file that is `bytes` end.
 pub(crate) fn boundaries(bytes: &[u8], level: Level) -> Vec<usize> {
     cut_all(bytes, level, level.max_bytes() as usize, true)

@@ -122,26 +122,30 @@ fn control_messages_read_back() {
 #[test]
 fn requests_read_back_and_are_bounded() {
     let block = |len| BlockRange { offset: 7, len, hash: BlockHash::of(b"x") };
-    let request = |blocks| Request {
-        folder: FolderId::parse("f").unwrap(),
-        body: RequestBody::Blocks(vec![FileBlocks {
-            path: RelPath::parse("a/b").unwrap(),
-            content: ContentId::from_bytes([1; 32]),
-            blocks,
-        }]),
+    let file = |blocks| FileBlocks {
+        path: RelPath::parse("a/b").unwrap(),
+        content: ContentId::from_bytes([1; 32]),
+        blocks,
     };
-    let good = request(vec![block(1), block(MAX_BLOCK_BYTES)]);
-    assert_eq!(decode_request(&encode_request(&good)).unwrap(), good);
+    let folder = || FolderId::parse("f").unwrap();
+    let requests = |blocks: Vec<BlockRange>| {
+        let outlines = RequestBody::Outlines(file(blocks.clone()));
+        [RequestBody::Blocks(vec![file(blocks)]), outlines]
+            .map(|body| Request { folder: folder(), body })
+    };
+    for good in requests(vec![block(1), block(MAX_BLOCK_BYTES)]) {
+        assert_eq!(decode_request(&encode_request(&good)).unwrap(), good);
+    }
     for bad in [
         vec![block(0)],
         vec![block(MAX_BLOCK_BYTES + 1)],
         vec![block(MAX_BLOCK_BYTES); 5],
         vec![block(1); 4097],
     ] {
-        assert!(matches!(
-            decode_request(&encode_request(&request(bad))),
-            Err(DecodeError::Bounds(_))
-        ));
+        for request in requests(bad) {
+            let refused = decode_request(&encode_request(&request));
+            assert!(matches!(refused, Err(DecodeError::Bounds(_))));
+        }
     }
 }
 

@@ -87,7 +87,8 @@ const FILES: Part = Part {
 };
 
 /// `wire::Request`.
-pub(super) const REQUEST: Kind = Kind(&[one(2, LEAF), one(3, Kind(&[FILES]))]);
+pub(super) const REQUEST: Kind =
+    Kind(&[one(2, LEAF), one(3, Kind(&[FILES])), one(4, Kind(&[BLOCKS]))]);
 
 /// Checks that `message` has no more parts than its kind may have, and none
 /// that are too short to be valid.
