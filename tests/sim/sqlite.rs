@@ -4,8 +4,8 @@ use std::path::{Path, PathBuf};
 
 use driftless_core::index::Flag;
 use driftless_core::{
-    Author, BlockHash, BlockList, ContentId, Cursor, DeviceId, Entry, Epoch, FolderId, Index,
-    IndexIdentity, InstanceId, RelPath, Sequence, Slot, Totals,
+    Author, BlockHash, BlockList, ContentId, Cursor, DeviceId, Difference, Entry, Epoch, FolderId,
+    Index, IndexIdentity, InstanceId, RelPath, Sequence, Slot, Stretch, Totals,
 };
 use driftless_store::{IndexError, OpenMode, Owner, SqliteIndex};
 use driftless_testkit::{WorldIndex, length_of, run_random_on};
@@ -120,6 +120,15 @@ impl Index for Database {
         limit: usize,
     ) -> Result<Vec<(RelPath, Entry)>, IndexError> {
         self.index.range(within, after, limit)
+    }
+
+    fn differences(
+        &self,
+        stretch: &Stretch<'_>,
+        limit: usize,
+        in_any_case: &dyn Fn(&RelPath) -> bool,
+    ) -> Result<Vec<Difference>, IndexError> {
+        self.index.differences(stretch, limit, in_any_case)
     }
 
     fn announced_after(

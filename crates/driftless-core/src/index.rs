@@ -6,11 +6,15 @@
 //! never work: what to do is decided anew from them.
 
 use crate::block::BlockList;
+use crate::compare::{Comparison, Difference, Stretch, is_as_known};
 use crate::entry::Entry;
 use crate::heads::Slot;
 use crate::id::{Author, BlockHash, ContentId, DeviceId, Epoch, InstanceId, Sequence};
 use crate::path::RelPath;
 use crate::totals::Totals;
+
+/// How many entries are compared in one go where an index has no way of its own.
+const COMPARED: usize = 1024;
 
 /// Whose index this is.
 #[derive(Clone, Copy, PartialEq, Eq, Debug)]
@@ -96,6 +100,38 @@ pub trait Index {
         after: Option<&RelPath>,
         limit: usize,
     ) -> Result<Vec<(RelPath, Entry)>, Self::Error>;
+
+    /// Up to `limit` paths of a stretch that are not known just as they were
+    /// found ([`is_as_known`]), or that `in_any_case` asks for, in path order.
+    /// What is missing at the end is told by asking again after the last one.
+    fn differences(
+        &self,
+        stretch: &Stretch<'_>,
+        limit: usize,
+        in_any_case: &dyn Fn(&RelPath) -> bool,
+    ) -> Result<Vec<Difference>, Self::Error> {
+        let mut comparison = Comparison::new(stretch.found, limit);
+        let mut after = stretch.after.cloned();
+        loop {
+            let page = self.range(stretch.within, after.as_ref(), COMPARED)?;
+            let is_last = page.len() < COMPARED;
+            for (path, entry) in page {
+                let is_behind = stretch.upto.is_some_and(|upto| path > *upto);
+                if is_behind || comparison.is_full() {
+                    return Ok(comparison.finish());
+                }
+                let seen = comparison.reach(|found| found.cmp(&path));
+                let is_known = seen.is_some_and(|(_, _, seen)| is_as_known(&entry, seen));
+                if !is_known || in_any_case(&path) {
+                    comparison.note(path.clone(), entry, seen.map(|(number, ..)| number));
+                }
+                after = Some(path);
+            }
+            if is_last {
+                return Ok(comparison.finish());
+            }
+        }
+    }
 
     /// Up to `limit` entries with a sequence above `after`, ascending by sequence.
     fn announced_after(

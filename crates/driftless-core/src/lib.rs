@@ -19,6 +19,7 @@
 
 pub mod block;
 pub mod brake;
+pub mod compare;
 pub mod diff;
 pub mod entry;
 pub mod heads;
@@ -35,6 +36,7 @@ pub mod totals;
 pub mod version;
 
 pub use block::{Block, BlockList, Level};
+pub use compare::{Difference, Stretch};
 pub use diff::{Change, Observed};
 pub use entry::{Entry, OnDisk, Stat};
 pub use heads::{Head, Heads, HolderSet, Slot};

@@ -14,7 +14,10 @@ use std::collections::{BTreeMap, BTreeSet};
 use driftless_core::diff::{Change, Observed, diff};
 use driftless_core::index::Flag;
 use driftless_core::sabotage::{Sabotage, is};
-use driftless_core::{Content, Entry, Head, Index, Problem, ProblemCode, RelPath, ScanBatch, Stat};
+use driftless_core::{
+    Content, Difference, Entry, Head, Index, Problem, ProblemCode, RelPath, ScanBatch, Stat,
+    Stretch,
+};
 
 use crate::engine::Engine;
 use crate::io::StopReason;
@@ -240,41 +243,35 @@ impl<I: Index> Engine<I> {
         self.dispatch_hashes()
     }
 
-    /// Walks what was found and what is known side by side, in path order.
+    /// Looks at all that is not known just as it was found, in path order.
     fn merge(&mut self, batch: &ScanBatch, scan: &mut Scan) -> Result<(), I::Error> {
-        let mut found = batch.found.iter().peekable();
         let mut after = batch.after.clone();
+        let mut done = 0;
         loop {
-            let page = self.index.range(batch.within.as_ref(), after.as_ref(), PAGE)?;
-            let last_page = page.len() < PAGE;
-            for (path, entry) in page {
-                if batch.upto.as_ref().is_some_and(|upto| path > *upto) {
-                    return self.observe_rest(found, scan);
-                }
-                while let Some((new, observed)) = found.next_if(|(new, _)| *new < path) {
-                    self.observe(new, Entry::default(), observed, scan)?;
-                }
-                match found.next_if(|(same, _)| *same == path) {
-                    Some((_, observed)) => self.observe(&path, entry, observed, scan)?,
-                    None => self.missed(&path, entry, batch, scan)?,
+            let found = &batch.found[done..];
+            let stretch = Stretch { after: after.as_ref(), found, ..Stretch::of(batch) };
+            let (work, local) = (&self.work, &self.local);
+            let in_any_case =
+                |path: &RelPath| work.is_touching(path) || local.warned.contains(path);
+            let page = self.index.differences(&stretch, PAGE, &in_any_case)?;
+            let is_last = page.len() < PAGE;
+            for Difference { path, entry, found: at } in page {
+                match (at, entry) {
+                    (Some(at), entry) => {
+                        let observed = &found[at].1;
+                        self.observe(&path, entry.unwrap_or_default(), observed, scan)?;
+                    }
+                    (None, Some(entry)) => self.missed(&path, entry, batch, scan)?,
+                    (None, None) => {}
                 }
                 after = Some(path);
             }
-            if last_page {
-                return self.observe_rest(found, scan);
+            if is_last {
+                return Ok(());
             }
+            let is_done = |(path, _): &(RelPath, Observed)| Some(path) <= after.as_ref();
+            done += found.partition_point(is_done);
         }
-    }
-
-    fn observe_rest<'a>(
-        &mut self,
-        found: impl Iterator<Item = &'a (RelPath, Observed)>,
-        scan: &mut Scan,
-    ) -> Result<(), I::Error> {
-        for (path, observed) in found {
-            self.observe(path, Entry::default(), observed, scan)?;
-        }
-        Ok(())
     }
 
     /// A known path that the scan did not find.

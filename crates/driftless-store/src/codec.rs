@@ -16,6 +16,7 @@
 //! ```
 
 mod bytes;
+mod skim;
 
 use driftless_core::{
     Author, Content, ContentId, DeviceId, Entry, FileRecord, Head, Heads, HolderSet, Level,
@@ -25,6 +26,7 @@ use driftless_core::{
 use crate::error::IndexError;
 use crate::names::Names;
 use bytes::{Reader, Writer};
+pub(crate) use skim::is_known_file;
 
 const FORMAT: u8 = 1;
 
@@ -304,8 +306,10 @@ fn known_stat(content: &Content) -> (u64, i64) {
 
 #[cfg(test)]
 mod tests {
+    use driftless_core::Observed;
+    use driftless_core::compare::is_as_known;
     use driftless_testkit::conformance;
-    use proptest::prelude::{ProptestConfig, any, prop_assert_eq, proptest};
+    use proptest::prelude::{ProptestConfig, any, prop_assert, prop_assert_eq, proptest};
 
     use super::*;
 
@@ -329,6 +333,33 @@ mod tests {
         fn an_entry_reads_back(entry in conformance::entry()) {
             let bytes = encoded(&entry);
             prop_assert_eq!(decode(&bytes, &names(), Sequence(0)).unwrap(), entry);
+        }
+
+        /// D2, F7: what is skimmed means what it means decoded.
+        #[test]
+        fn skimming_sees_just_the_files_that_are_as_they_are_known(
+            entry in conformance::entry(), by: u8, damage in any::<Option<(usize, u8)>>(),
+        ) {
+            let mut bytes = encoded(&entry);
+            if let Some((at, to)) = damage {
+                let at = at % bytes.len();
+                bytes[at] = to;
+            }
+            let stat = entry.disk.as_ref().map(|disk| disk.stat).unwrap_or_default();
+            let other = Stat { ctime_ns: stat.ctime_ns ^ 1, ..stat };
+            let seen = Observed::File(if by.is_multiple_of(4) { other } else { stat });
+            let decoded = decode(&bytes, &names(), Sequence(0));
+            let is_skimmed = is_known_file(&bytes, &names(), &seen);
+            if is_skimmed {
+                prop_assert!(is_as_known(&decoded.unwrap(), &seen));
+            } else if let (Ok(entry), None) = (decoded, damage) {
+                let is_plain = entry.heads.len() == 1
+                    && entry.disk.as_ref().is_some_and(|disk| {
+                        Some(&disk.record) == entry.shown() && disk.record.moved_from.is_none()
+                            && disk.record.policy_rounds == 0 && !disk.local
+                    });
+                prop_assert!(!(is_plain && is_as_known(&entry, &seen)));
+            }
         }
 
         /// P7

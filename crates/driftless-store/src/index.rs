@@ -1,14 +1,15 @@
 //! The index on an open database: core's port, and a few values for the daemon.
 
 mod children;
+mod compare;
 mod entries;
 
 pub use children::{Children, Position};
 
 use driftless_core::index::Flag;
 use driftless_core::{
-    Author, BlockHash, BlockList, ContentId, Cursor, DeviceId, Entry, Epoch, Index, IndexIdentity,
-    RelPath, Sequence, Slot, Totals,
+    Author, BlockHash, BlockList, ContentId, Cursor, DeviceId, Difference, Entry, Epoch, Index,
+    IndexIdentity, RelPath, Sequence, Slot, Stretch, Totals,
 };
 use rusqlite::{Connection, OptionalExtension, params};
 
@@ -249,13 +250,17 @@ impl Index for SqliteIndex {
         after: Option<&RelPath>,
         limit: usize,
     ) -> Result<Vec<(RelPath, Entry)>, IndexError> {
-        let first = match (within, after) {
-            (Some(within), Some(after)) if after < within => key::of_path(within),
-            (Some(within), None) => key::of_path(within),
-            (_, after) => key::just_above(after),
-        };
-        let end = within.map_or_else(|| key::AFTER_ALL.to_vec(), key::above_tree);
+        let (first, end) = key::bounds(within, after);
         self.page(entries::ALL, &first, &end, limit)
+    }
+
+    fn differences(
+        &self,
+        stretch: &Stretch<'_>,
+        limit: usize,
+        in_any_case: &dyn Fn(&RelPath) -> bool,
+    ) -> Result<Vec<Difference>, IndexError> {
+        self.compare(stretch, limit, in_any_case)
     }
 
     fn announced_after(

@@ -1,5 +1,7 @@
 //! How paths and hashes become keys of the database.
 
+use std::cmp::Ordering;
+
 use driftless_core::RelPath;
 
 use crate::error::IndexError;
@@ -20,6 +22,15 @@ pub(crate) fn of_path(path: &RelPath) -> Vec<u8> {
         }
     }
     key
+}
+
+/// How a path stands to the one that a key was made of.
+pub(crate) fn compare(path: &RelPath, key: &[u8]) -> Ordering {
+    let path = path.as_str().as_bytes();
+    let is_alike = |(a, b): &(&u8, &u8)| a == b || **a == b'/' && **b == 0;
+    let alike = path.iter().zip(key).take_while(is_alike).count();
+    let byte = |byte: &u8| if *byte == b'/' { 0 } else { *byte };
+    path.get(alike).map(byte).cmp(&key.get(alike).copied())
 }
 
 /// The path that a key was made of.
@@ -43,6 +54,17 @@ pub(crate) fn just_above(after: Option<&RelPath>) -> Vec<u8> {
         key.push(0);
         key
     })
+}
+
+/// From which key on, and up to below which, the paths are that come after
+/// `after` and, where `within` is given, are it or lie below it.
+pub(crate) fn bounds(within: Option<&RelPath>, after: Option<&RelPath>) -> (Vec<u8>, Vec<u8>) {
+    let first = match (within, after) {
+        (Some(within), Some(after)) if after < within => of_path(within),
+        (Some(within), None) => of_path(within),
+        (_, after) => just_above(after),
+    };
+    (first, within.map_or_else(|| AFTER_ALL.to_vec(), above_tree))
 }
 
 /// A hash's first six bytes: a compact index key, which SQLite stores in as

@@ -3,10 +3,11 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use driftless_core::compare::is_as_known;
 use driftless_core::index::Flag;
 use driftless_core::{
-    Author, BlockHash, ContentId, Cursor, DeviceId, Entry, Epoch, Index, RelPath, Sequence, Slot,
-    Totals,
+    Author, BlockHash, ContentId, Cursor, DeviceId, Difference, Entry, Epoch, Index, Observed,
+    RelPath, Sequence, Slot, Stretch, Totals,
 };
 
 use super::strategy::{Announce, LISTS, Write, all_paths, device, list};
@@ -160,6 +161,7 @@ impl Model {
                 let inside = |p: &RelPath| within.as_ref().is_none_or(|within| p.is_within(within));
                 let expected = self.select(|path, _| inside(path) && after(path));
                 agree(&expected, |limit| index.range(within.as_ref(), place, limit));
+                assert_compares(&expected, index, (within.as_ref(), place));
             }
             let needed = self.select(|path, entry| after(path) && entry.is_needed());
             agree(&needed, |limit| index.needed(place, limit));
@@ -238,4 +240,55 @@ fn agree<E: std::fmt::Debug>(
 /// The slot of a small number.
 pub(super) fn slot(number: u8) -> Slot {
     Slot::new(usize::from(number)).expect("a small number")
+}
+
+/// Compares what was found with what is known between two bounds, as a scan
+/// does that found some of it unchanged, some changed, some not, and new paths.
+fn assert_compares(
+    known: &[(RelPath, Entry)],
+    index: &impl Index,
+    (within, after): (Option<&RelPath>, Option<&RelPath>),
+) {
+    let known: BTreeMap<&RelPath, &Entry> =
+        known.iter().map(|(path, entry)| (path, entry)).collect();
+    let is_inside = |path: &RelPath| {
+        within.is_none_or(|within| path.is_within(within)) && after.is_none_or(|after| path > after)
+    };
+    let mut paths: Vec<_> = all_paths().into_iter().filter(|path| is_inside(path)).collect();
+    paths.sort();
+    let see = |(number, path): (usize, RelPath)| {
+        let mut stat = known
+            .get(&path)
+            .and_then(|entry| entry.disk.as_ref())
+            .map(|disk| disk.stat)
+            .unwrap_or_default();
+        match number % 5 {
+            0 => return None,
+            1 => stat.inode ^= 1,
+            2 => return Some((path, Observed::Directory(stat))),
+            _ => {}
+        }
+        Some((path, Observed::File(stat)))
+    };
+    let found: Vec<_> = paths.iter().cloned().enumerate().filter_map(see).collect();
+    let upto = found.last().map(|(path, _)| path);
+    let in_any_case = |path: &RelPath| path.as_str().len().is_multiple_of(3);
+    for upto in [None, upto] {
+        let mut expected = Vec::new();
+        for path in paths.iter().filter(|path| upto.is_none_or(|upto| *path <= upto)) {
+            let at = found.iter().position(|(found, _)| found == path);
+            let entry = known.get(path).copied().cloned();
+            let is_known = at
+                .zip(entry.as_ref())
+                .is_some_and(|(at, entry)| is_as_known(entry, &found[at].1) && !in_any_case(path));
+            if !is_known && (at.is_some() || entry.is_some()) {
+                expected.push(Difference { path: path.clone(), entry, found: at });
+            }
+        }
+        let stretch = Stretch { within, after, upto, found: &found };
+        for limit in [1, 3, usize::MAX] {
+            let answer = index.differences(&stretch, limit, &in_any_case).expect("a comparison");
+            assert_eq!(answer, expected[..expected.len().min(limit)]);
+        }
+    }
 }
