@@ -54,16 +54,7 @@ impl RelPath {
         if text.len() > MAX_PATH_BYTES {
             return Err(ParsePathError::TooLong);
         }
-        if text.contains('\0') {
-            return Err(ParsePathError::Nul);
-        }
-        for name in text.split('/') {
-            match name {
-                "" | "." | ".." => return Err(ParsePathError::NotPlain),
-                _ if name.len() > MAX_NAME_BYTES => return Err(ParsePathError::TooLong),
-                _ => {}
-            }
-        }
+        check_names(text)?;
         if text.split('/').next() == Some(PRIVATE_DIR) {
             return Err(ParsePathError::Private);
         }
@@ -72,10 +63,17 @@ impl RelPath {
 
     /// The path of `name` in the directory `parent`, or at the root.
     pub fn child_of(parent: Option<&Self>, name: &str) -> Result<Self, ParsePathError> {
-        match parent {
-            Some(parent) => Self::parse(&format!("{}/{name}", parent.0)),
-            None => Self::parse(name),
+        let Some(parent) = parent else { return Self::parse(name) };
+        let len = parent.0.len() + 1 + name.len();
+        if len > MAX_PATH_BYTES {
+            return Err(ParsePathError::TooLong);
         }
+        check_names(name)?;
+        let mut text = String::with_capacity(len);
+        text.push_str(&parent.0);
+        text.push('/');
+        text.push_str(name);
+        Ok(Self(text.into_boxed_str()))
     }
 
     /// The text, with slashes.
@@ -107,6 +105,20 @@ impl RelPath {
     pub fn depth(&self) -> usize {
         self.0.split('/').count()
     }
+}
+
+fn check_names(text: &str) -> Result<(), ParsePathError> {
+    if text.contains('\0') {
+        return Err(ParsePathError::Nul);
+    }
+    for name in text.split('/') {
+        match name {
+            "" | "." | ".." => return Err(ParsePathError::NotPlain),
+            _ if name.len() > MAX_NAME_BYTES => return Err(ParsePathError::TooLong),
+            _ => {}
+        }
+    }
+    Ok(())
 }
 
 impl Ord for RelPath {

@@ -6,6 +6,7 @@
 //! contents are not read here; whether one needs reading is decided by
 //! comparing its `stat`.
 
+use std::collections::VecDeque;
 use std::ffi::CStr;
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::Arc;
@@ -13,10 +14,9 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use driftless_core::path::ParsePathError;
 use driftless_core::{Observed, ProblemCode, RelPath, ScanBatch, Stat};
-use rustix::fs::{AtFlags, FileType, readlinkat, statat};
+use rustix::fs::{FileType, fstat, readlinkat};
 use rustix::io::Errno;
 
-use crate::beneath::{DIRECTORY, open_beneath};
 use crate::folding::is_exact;
 use crate::ignore::{Chain, IGNORE_FILE, Ignore, with_ancestors};
 use crate::listing::Listing;
@@ -25,8 +25,10 @@ use crate::root::{Root, RootError};
 use crate::stat::{kind_of, stat_of};
 
 mod absence;
+mod ahead;
 
 pub use absence::{Absence, confirm_absent};
+use ahead::{Ahead, Look, Seen};
 
 /// The most entries that one batch finds.
 pub const BATCH_ENTRIES: usize = 4096;
@@ -63,17 +65,25 @@ pub fn scan(
     emit: &mut dyn FnMut(ScanBatch),
 ) -> Result<(), RootError> {
     root.verify()?;
-    let mut walk = Walk { root, rules, stop, emit, batch: ScanBatch::default(), parent: None };
-    for scope in scopes {
-        if stop.load(Ordering::Relaxed) {
-            break;
+    let ahead = Ahead::default();
+    std::thread::scope(|threads| {
+        let _closing = ahead.closing();
+        let is_full = scopes.iter().any(|scope| scope.path.is_none());
+        let (batch, ahead) = (ScanBatch::default(), &ahead);
+        let is_looking_ahead = is_full && ahead.start(threads);
+        let mut walk =
+            Walk { root, rules, stop, emit, ahead, is_looking_ahead, batch, parent: None };
+        for scope in scopes {
+            if stop.load(Ordering::Relaxed) {
+                break;
+            }
+            match &scope.path {
+                None => walk.whole()?,
+                Some(path) => walk.below(path, scope.recursive)?,
+            }
         }
-        match &scope.path {
-            None => walk.whole()?,
-            Some(path) => walk.below(path, scope.recursive)?,
-        }
-    }
-    root.verify()
+        root.verify()
+    })
 }
 
 struct Walk<'a> {
@@ -81,6 +91,8 @@ struct Walk<'a> {
     rules: &'a Ignore,
     stop: &'a AtomicBool,
     emit: &'a mut dyn FnMut(ScanBatch),
+    ahead: &'a Ahead,
+    is_looking_ahead: bool,
     batch: ScanBatch,
     /// The directory that held the last scope, since scopes come in path order.
     parent: Option<(Option<RelPath>, Arc<OwnedFd>, Chain)>,
@@ -91,15 +103,22 @@ struct Frame {
     dir: Option<RelPath>,
     fd: Option<Arc<OwnedFd>>,
     listing: Listing,
+    /// What the first of the names lead to, where somebody looked ahead.
+    looks: Vec<rustix::io::Result<Look>>,
     next: usize,
     chain: Chain,
+    /// Up to which name directories were handed in to be seen ahead.
+    handed_in: usize,
+    /// Which of those are still to come.
+    coming: VecDeque<usize>,
 }
 
 impl Walk<'_> {
     fn whole(&mut self) -> Result<(), RootError> {
         self.begin(None);
         let fd = self.root.open_dir(None)?;
-        let frame = self.frame(None, fd, &Chain::default())?;
+        let listing = Listing::of(&fd)?;
+        let frame = self.frame(None, (fd, listing, Vec::new()), &Chain::default());
         self.walk(frame)
     }
 
@@ -128,7 +147,8 @@ impl Walk<'_> {
             return self.emit_batch();
         }
         let name = std::ffi::CString::new(path.name()).unwrap_or_default();
-        match self.entry(fd.as_fd(), &name, path.clone(), &chain)? {
+        let look = ahead::look_at(fd.as_fd(), &name);
+        match self.entry((fd.as_fd(), &name), look, path.clone(), &chain)? {
             Some(frame) => self.walk(frame),
             None => self.finish(),
         }
@@ -194,6 +214,7 @@ impl Walk<'_> {
             }
             let index = frame.next;
             frame.next += 1;
+            self.ahead.hand_in_from(frame);
             if let Some(child) = self.child(frame, index)? {
                 if stack.len() >= HELD_OPEN
                     && let Some(frame) = stack.last_mut()
@@ -241,39 +262,42 @@ impl Walk<'_> {
                 }
             },
         };
-        self.entry(fd.as_fd(), frame.listing.name(index), path, &frame.chain)
+        let name = frame.listing.name(index);
+        let seen = frame.looks.get(index).copied();
+        let look = seen.unwrap_or_else(|| ahead::look_at(fd.as_fd(), name));
+        self.entry((fd.as_fd(), name), look, path, &frame.chain)
     }
 
-    /// Looks at `name` in `dir`; a directory is listed, to be walked next.
+    /// Takes up what a look at `name` in `dir` has shown; a directory is
+    /// listed, to be walked next.
     fn entry(
         &mut self,
-        dir: BorrowedFd<'_>,
-        name: &CStr,
+        (dir, name): (BorrowedFd<'_>, &CStr),
+        look: rustix::io::Result<Look>,
         path: RelPath,
         chain: &Chain,
     ) -> Result<Option<Frame>, RootError> {
-        let raw = match statat(dir, name, AtFlags::SYMLINK_NOFOLLOW | AtFlags::NO_AUTOMOUNT) {
-            Ok(raw) => raw,
+        let Look { stat, device } = match look {
+            Ok(look) => look,
             Err(Errno::NOENT) => return Ok(None),
             Err(errno) => {
                 self.unknown(path, errno);
                 return Ok(None);
             }
         };
-        let stat = stat_of(&raw);
         let kind = kind_of(&stat);
         if chain.is_ignored(path.as_str(), kind == FileType::Directory) {
             self.batch.ignored.push(path);
             return Ok(None);
         }
-        if raw.st_dev != self.root.device() {
+        if device != self.root.device() {
             self.unknown(path, Errno::XDEV);
             return Ok(None);
         }
         match kind {
             FileType::RegularFile => self.found(path, Observed::File(stat))?,
-            FileType::Directory => return self.directory(dir, name, path, stat, chain),
-            FileType::Symlink => self.symlink(dir, name, path, stat)?,
+            FileType::Directory => return self.directory((dir, name), path, stat, chain),
+            FileType::Symlink => self.symlink((dir, name), path, stat)?,
             _ => {
                 self.batch.problems.push(problem(
                     path.as_str(),
@@ -288,16 +312,19 @@ impl Walk<'_> {
 
     fn directory(
         &mut self,
-        dir: BorrowedFd<'_>,
-        name: &CStr,
+        (dir, name): (BorrowedFd<'_>, &CStr),
         path: RelPath,
         stat: Stat,
         chain: &Chain,
     ) -> Result<Option<Frame>, RootError> {
+        // Another one may have come into its place since it was seen ahead.
+        let is_it = |seen: &Seen| fstat(&seen.fd).is_ok_and(|raw| raw.st_ino == stat.inode);
+        let seen = self.ahead.take(&path).and_then(Result::ok).filter(is_it);
         // A name from the kernel that was UTF-8 before is so still.
-        let opened = open_beneath(dir, name.to_str().unwrap_or_default(), DIRECTORY);
-        match opened.and_then(|fd| self.frame(Some(path.clone()), Arc::new(fd), chain)) {
-            Ok(frame) => {
+        let anew = || ahead::open(dir, name.to_str().unwrap_or_default());
+        match seen.map_or_else(anew, Ok) {
+            Ok(Seen { fd, listing, looks }) => {
+                let frame = self.frame(Some(path.clone()), (Arc::new(fd), listing, looks), chain);
                 self.found(path, Observed::Directory(stat))?;
                 Ok(Some(frame))
             }
@@ -311,8 +338,7 @@ impl Walk<'_> {
 
     fn symlink(
         &mut self,
-        dir: BorrowedFd<'_>,
-        name: &CStr,
+        (dir, name): (BorrowedFd<'_>, &CStr),
         path: RelPath,
         stat: Stat,
     ) -> Result<(), RootError> {
@@ -340,13 +366,14 @@ impl Walk<'_> {
     fn frame(
         &self,
         dir: Option<RelPath>,
-        fd: Arc<OwnedFd>,
+        (fd, listing, looks): (Arc<OwnedFd>, Listing, Vec<rustix::io::Result<Look>>),
         parent: &Chain,
-    ) -> rustix::io::Result<Frame> {
-        let listing = Listing::of(&fd)?;
+    ) -> Frame {
         let lists_rules = listing.contains(IGNORE_FILE);
         let chain = self.rules.enter_open(dir.as_ref(), parent, fd.as_fd(), lists_rules);
-        Ok(Frame { dir, fd: Some(fd), listing, next: 0, chain })
+        let handed_in = if self.is_looking_ahead { 0 } else { listing.len() };
+        let (fd, next, coming) = (Some(fd), 0, VecDeque::new());
+        Frame { dir, fd, listing, looks, next, chain, handed_in, coming }
     }
 
     fn begin(&mut self, within: Option<&RelPath>) {
