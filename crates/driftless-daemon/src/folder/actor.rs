@@ -312,10 +312,12 @@ impl Actor {
     /// As [`Self::feed`]; returns what came of it at once.
     fn feed_once(&mut self, mut inputs: Vec<Input>) -> Vec<Input> {
         let Some(open) = self.open.as_mut() else { return Vec::new() };
+        let mut batches = 0;
         for input in &mut inputs {
             match input {
                 Input::ScanStarted { full: true } => open.durability = Durability::default(),
                 Input::Scanned(batch) => {
+                    batches += 1;
                     let index = open.engine.index();
                     let kept = open.durability.keep_names(&open.root, index, batch);
                     if !kept {
@@ -334,6 +336,7 @@ impl Actor {
                     tracing::trace!(?effect, "out");
                 }
                 open.gate.set_closed(open.engine.is_saturated());
+                open.gate.taken(batches);
                 if open.engine.index().totals().conflicts > 0 {
                     self.hub.call_policies();
                 }

@@ -15,30 +15,54 @@ use super::Message;
 /// From how many scopes on a full scan is no more work.
 const MANY_SCOPES: usize = 10_000;
 
-/// Holds a scan back while the engine has enough to read.
+/// How many batches of a scan wait to be taken up at the most: what is found
+/// faster than it is compared takes up no more memory than that.
+const MOST_WAITING: usize = 4;
+
+/// Holds a scan back while the engine has enough to read, or to compare.
 #[derive(Debug, Default)]
 pub(super) struct Gate {
-    closed: Mutex<bool>,
+    state: Mutex<State>,
     changed: Condvar,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    closed: bool,
+    /// How many batches were let through and not yet taken up.
+    waiting: usize,
+    /// Nobody takes up any more; nothing is held back.
+    ended: bool,
 }
 
 impl Gate {
     /// Opens or closes the gate.
     pub(super) fn set_closed(&self, closed: bool) {
-        let mut state = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
-        if *state != closed {
-            *state = closed;
-            self.changed.notify_all();
+        self.change(|state| state.closed = closed);
+    }
+
+    /// Notes that so many batches were taken up.
+    pub(super) fn taken(&self, batches: usize) {
+        if batches > 0 {
+            self.change(|state| state.waiting = state.waiting.saturating_sub(batches));
         }
     }
 
+    fn end(&self) {
+        self.change(|state| state.ended = true);
+    }
+
+    fn change(&self, change: impl FnOnce(&mut State)) {
+        change(&mut self.state.lock().unwrap_or_else(PoisonError::into_inner));
+        self.changed.notify_all();
+    }
+
     fn pass(&self) {
-        let state = self.closed.lock().unwrap_or_else(PoisonError::into_inner);
-        drop(
-            self.changed
-                .wait_while(state, |closed| *closed)
-                .unwrap_or_else(PoisonError::into_inner),
-        );
+        let is_held =
+            |state: &mut State| !state.ended && (state.closed || state.waiting >= MOST_WAITING);
+        let state = self.state.lock().unwrap_or_else(PoisonError::into_inner);
+        let passed = self.changed.wait_while(state, is_held);
+        passed.unwrap_or_else(PoisonError::into_inner).waiting += 1;
     }
 }
 
@@ -147,7 +171,7 @@ impl Scanner {
     /// by the caller before [`Scanner::join`].
     pub(super) fn stop(&self) {
         self.stop.store(true, Ordering::Relaxed);
-        self.gate.set_closed(false);
+        self.gate.end();
     }
 
     /// Whether a scan's thread is still at work.
