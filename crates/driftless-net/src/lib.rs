@@ -32,6 +32,7 @@ mod frame;
 pub mod fuzzing;
 mod greeting;
 mod identity;
+mod interfaces;
 mod lobby;
 mod net;
 mod pairing;

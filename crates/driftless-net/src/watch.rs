@@ -3,14 +3,13 @@
 //! After either, old connections may be dead without a sign, and old pauses
 //! between dials would only delay.
 
-use std::collections::BTreeSet;
-use std::net::IpAddr;
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
 use tokio::time::{MissedTickBehavior, interval};
 
 use crate::connection::{CloseReason, Connection};
+use crate::interfaces::Interfaces;
 use crate::net::{NetEvent, Shared};
 use crate::pairing::PairingFailure;
 
@@ -27,7 +26,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
     let mut ticker = interval(TICK);
     ticker.set_missed_tick_behavior(MissedTickBehavior::Delay);
     let mut clocks = (SystemTime::now(), Instant::now());
-    let mut addresses = local_addresses();
+    let mut interfaces = Interfaces::new();
     loop {
         ticker.tick().await;
         if shared.desk.expire() {
@@ -37,9 +36,7 @@ pub(crate) async fn run(shared: Arc<Shared>) {
         let now = (SystemTime::now(), Instant::now());
         let slept = has_slept(clocks, now);
         clocks = now;
-        let found = local_addresses();
-        let moved = found != addresses;
-        addresses = found;
+        let moved = interfaces.have_changed();
         if slept || moved {
             tracing::info!(slept, moved, "looking for every device again");
             look_again(&shared);
@@ -72,12 +69,6 @@ async fn check(shared: Arc<Shared>, connection: Connection) {
 fn has_slept(before: (SystemTime, Instant), now: (SystemTime, Instant)) -> bool {
     let wall = now.0.duration_since(before.0).unwrap_or_default();
     wall.saturating_sub(now.1.duration_since(before.1)) > SLEEP || wall > TICK + SLEEP
-}
-
-/// Nothing known if the system does not tell, which reads as "no change".
-fn local_addresses() -> BTreeSet<(String, IpAddr)> {
-    let interfaces = if_addrs::get_if_addrs().unwrap_or_default();
-    interfaces.into_iter().map(|interface| (interface.name.clone(), interface.ip())).collect()
 }
 
 #[cfg(test)]
