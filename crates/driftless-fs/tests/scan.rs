@@ -48,6 +48,45 @@ fn large_scans_come_in_stretches_without_a_gap() {
     assert_eq!(end, None, "the last stretch is open");
 }
 
+/// What threads see ahead of the walk is taken up where it belongs, however wide or deep.
+#[test]
+fn a_full_scan_of_a_wide_and_deep_tree_finds_all_of_it_once_and_in_order() {
+    let folder = Folder::new();
+    let mut written = Vec::new();
+    for wide in 0..15 {
+        for deep in 0..15 {
+            let levels = "in/".repeat(deep % 7);
+            let name = format!("{wide:02}/{levels}{deep:02}/file");
+            folder.write(&name, "x");
+            written.push(path(&name));
+        }
+    }
+    folder.write("05/.driftlessignore", "in\n").write("12/.driftlessignore", "*\n!0*\n!0*/**\n");
+    for _ in 0..3 {
+        let batches = folder.scan_all();
+        let seen: Vec<_> = batches.iter().flat_map(|batch| &batch.found).collect();
+        assert!(seen.is_sorted_by(|a, b| a.0 < b.0));
+        let is_expected = |file: &&RelPath| {
+            !file.as_str().starts_with("05/in/")
+                && (!file.as_str().starts_with("12/") || file.as_str().starts_with("12/0"))
+        };
+        let expected: Vec<_> = written.iter().filter(is_expected).collect();
+        let mut files: Vec<_> =
+            seen.iter().map(|(path, _)| path).filter(|path| path.name() == "file").collect();
+        files.sort();
+        let mut sorted = expected.clone();
+        sorted.sort();
+        assert_eq!(files, sorted);
+        for (path, observed) in seen {
+            let stat = folder.stat(path.as_str());
+            match observed {
+                Observed::File(seen) | Observed::Directory(seen) => assert_eq!(*seen, stat),
+                other => panic!("{path} is {other:?}"),
+            }
+        }
+    }
+}
+
 /// F9, F10
 #[test]
 fn special_files_and_odd_names_are_reported_and_never_opened() {

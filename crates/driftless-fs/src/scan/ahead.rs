@@ -230,3 +230,43 @@ fn look_through(mut seen: Seen) -> Seen {
     seen.looks = names.map(|index| look_at(seen.fd.as_fd(), seen.listing.name(index))).collect();
     seen
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::{self, File};
+
+    use super::*;
+
+    fn path(text: &str) -> RelPath {
+        RelPath::parse(text).unwrap()
+    }
+
+    /// I14
+    #[test]
+    fn what_is_seen_ahead_is_bounded_and_forgotten_once_the_walk_is_past_it() {
+        let tree = tempfile::tempdir().unwrap();
+        let root: Arc<OwnedFd> = Arc::new(File::open(tree.path()).unwrap().into());
+        let ahead = Ahead::default();
+        for number in 0..100 {
+            let name = format!("{number:03}");
+            fs::create_dir(tree.path().join(&name)).unwrap();
+            fs::write(tree.path().join(&name).join("file"), "").unwrap();
+            ahead.lock().waiting.insert(path(&name), Arc::clone(&root));
+        }
+        let mut queue = ahead.lock();
+        while let Some((path, holder)) = queue.next() {
+            drop(queue);
+            ahead.look(path, &holder);
+            queue = ahead.lock();
+        }
+        assert_eq!((queue.seen.len(), queue.names), (MOST_DIRECTORIES, MOST_DIRECTORIES));
+        drop(queue);
+        let seen = ahead.take(&path("003")).unwrap().unwrap();
+        assert_eq!((seen.listing.len(), seen.looks.len()), (1, 1));
+        assert!(ahead.take(&path("002")).is_none(), "the walk has passed it");
+        assert!(ahead.take(&path("070")).is_none(), "nobody has begun to look at it");
+        let queue = ahead.lock();
+        assert_eq!((queue.seen.len(), queue.names), (0, 0));
+        assert_eq!(queue.waiting.first_key_value().unwrap().0, &path("071"));
+    }
+}
