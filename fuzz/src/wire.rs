@@ -76,6 +76,10 @@ pub(crate) fn request(bytes: &[u8]) {
 fn is_sound_request(request: &Request) {
     match &request.body {
         RequestBody::BlockList { path, .. } => obeys(path),
+        RequestBody::ListGroups { path, groups, .. } => {
+            obeys(path);
+            assert!(groups.len() <= MAX_REQUEST_BLOCKS);
+        }
         RequestBody::Blocks(files) => are_sound_files(files),
         RequestBody::Outlines(file) => are_sound_files(std::slice::from_ref(file)),
     }

@@ -89,7 +89,7 @@ fn n1_a_large_file_goes_on_where_a_broken_link_left_it_and_an_insertion_costs_li
     fs::write(&file, &bytes).unwrap();
     settle_equal("notes", &[&ada, &bob]);
     let came = lan.received_bytes(2) - before;
-    assert!(came < 200 << 10, "{came} bytes for one");
+    assert!(came < 60 << 10, "{came} bytes for one");
 
     // Many small edits, each in another block.
     for edit in 0..40 {

@@ -15,6 +15,9 @@ pub const MAX_BLOCK_BYTES: u32 = 16 << 20;
 /// and a list takes up no more than 36 MiB.
 pub const MAX_BLOCKS: usize = 1 << 20;
 
+/// The most blocks that a group of a list has.
+pub const GROUP_BLOCKS: usize = 512;
+
 /// A class of block sizes: the average is 64 KiB times two to this power.
 #[derive(Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Debug, Default)]
 pub struct Level(u8);
@@ -157,21 +160,47 @@ impl BlockList {
         })
     }
 
+    /// The list in groups that most often outlast an edit: where one ends is
+    /// decided by the hash of its last block, 64 blocks on average, 512 at most.
+    pub fn groups(&self) -> Vec<&[Block]> {
+        let mut groups = Vec::with_capacity(self.0.len() / 64 + 1);
+        let mut rest = self.0.as_slice();
+        while !rest.is_empty() {
+            let ends = |block: &Block| block.hash.as_bytes()[0] & 63 == 0;
+            let most = rest.len().min(GROUP_BLOCKS);
+            let len = rest[..most].iter().position(ends).map_or(most, |at| at + 1);
+            let (group, after) = rest.split_at(len);
+            groups.push(group);
+            rest = after;
+        }
+        groups
+    }
+
     /// Names the content.
     pub fn content_id(&self) -> ContentId {
         match self.0.as_slice() {
             [] => ContentId::from_bytes(*BlockHash::of(&[]).as_bytes()),
             [block] => ContentId::from_bytes(*block.hash.as_bytes()),
             blocks => {
-                let mut hasher = blake3::Hasher::new_derive_key("driftless 2026 block list");
-                for block in blocks {
-                    hasher.update(block.hash.as_bytes());
-                    hasher.update(&block.len.to_be_bytes());
-                }
-                ContentId::from_bytes(*hasher.finalize().as_bytes())
+                let hasher = blake3::Hasher::new_derive_key("driftless 2026 block list");
+                ContentId::from_bytes(hash_of(hasher, blocks))
             }
         }
     }
+}
+
+/// Names a group of a block list.
+pub fn group_hash(blocks: &[Block]) -> BlockHash {
+    let hasher = blake3::Hasher::new_derive_key("driftless 2026 block list group");
+    BlockHash::from_bytes(hash_of(hasher, blocks))
+}
+
+fn hash_of(mut hasher: blake3::Hasher, blocks: &[Block]) -> [u8; 32] {
+    for block in blocks {
+        hasher.update(block.hash.as_bytes());
+        hasher.update(&block.len.to_be_bytes());
+    }
+    *hasher.finalize().as_bytes()
 }
 
 #[cfg(test)]
@@ -203,6 +232,24 @@ mod tests {
         assert_ne!(double.content_id(), single.content_id());
         let empty = BlockList::default();
         assert_eq!(BlockList::single(empty.content_id(), 0), Some(empty));
+    }
+
+    #[test]
+    fn an_edit_changes_a_group_or_two_and_groups_make_up_the_list() {
+        let block = |n: u32| Block { hash: BlockHash::of(&n.to_be_bytes()), len: 1 + n };
+        let mut blocks: Vec<_> = (0..20_000).map(block).collect();
+        let list = BlockList::new(blocks.clone()).unwrap();
+        assert_eq!(list.groups().concat(), blocks);
+        assert!(list.groups().iter().all(|group| group.len() <= GROUP_BLOCKS));
+        let before: Vec<_> = list.groups().into_iter().map(group_hash).collect();
+        blocks.insert(7_000, block(99_999));
+        let edited = BlockList::new(blocks).unwrap();
+        let fresh =
+            edited.groups().into_iter().map(group_hash).filter(|hash| !before.contains(hash));
+        assert!((1..=3).contains(&fresh.count()));
+        assert_eq!(BlockList::default().groups().len(), 0);
+        let same = BlockList::new(vec![block(3); 2_000]).unwrap();
+        assert_eq!(same.groups().concat(), same.blocks());
     }
 
     /// H3

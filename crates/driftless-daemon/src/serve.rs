@@ -10,7 +10,8 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use driftless_control::api::Direction;
-use driftless_core::{BlockList, Content, ContentId, DeviceId, Index, RelPath};
+use driftless_core::block::{MAX_BLOCKS, group_hash};
+use driftless_core::{Block, BlockList, Content, ContentId, DeviceId, Index, RelPath};
 use driftless_engine::LocalSource;
 use driftless_fs::{BlockReader, Root, Source};
 use driftless_net::{Connection, Request};
@@ -39,6 +40,9 @@ const BIG: u32 = 1 << 20;
 
 /// How much is read ahead of the network, in bytes, if more than one piece.
 const READ_AHEAD: usize = 2 << 20;
+
+/// No list, and no part of one, takes up more, in bytes.
+const MOST_LIST_BYTES: usize = 36 * MAX_BLOCKS;
 
 /// Pieces are about this large, in bytes, or as large as a block.
 const PIECE: usize = 256 << 10;
@@ -72,6 +76,9 @@ pub(crate) async fn requests(hub: Arc<Hub>, connection: Connection) {
                 RequestBody::BlockList { path, content } => {
                     block_list(&folder, path, content, request).await
                 }
+                RequestBody::ListGroups { path, content, groups } => {
+                    list_groups(&folder, (path, content), groups, request).await
+                }
                 RequestBody::Outlines(file) => outlines(&hub, &folder, file, request).await,
                 RequestBody::Blocks(files) => {
                     let ahead = READ_AHEAD / (PIECE + largest.unwrap_or(0) as usize);
@@ -85,7 +92,7 @@ pub(crate) async fn requests(hub: Arc<Hub>, connection: Connection) {
 /// The length of the largest block that is asked for; nothing for a list.
 fn largest_block(body: &RequestBody) -> Option<u32> {
     match body {
-        RequestBody::BlockList { .. } => None,
+        RequestBody::BlockList { .. } | RequestBody::ListGroups { .. } => None,
         RequestBody::Outlines(file) => {
             Some(file.blocks.iter().map(|block| block.len).max().unwrap_or(0))
         }
@@ -97,14 +104,54 @@ fn largest_block(body: &RequestBody) -> Option<u32> {
 }
 
 async fn block_list(folder: &Shared, path: RelPath, content: ContentId, mut request: Request) {
+    let Some(list) = find_list(folder, path, content).await else {
+        return request.refuse(REFUSED);
+    };
+    let mut bytes = count_bytes(list.blocks().len());
+    put_blocks(list.blocks(), &mut bytes);
+    if request.write(bytes.into()).await.is_ok() {
+        request.finish();
+    }
+}
+
+/// Says which groups a list has, or the blocks of some.
+async fn list_groups(
+    folder: &Shared,
+    (path, content): (RelPath, ContentId),
+    wanted: Vec<u32>,
+    mut request: Request,
+) {
+    let Some(list) = find_list(folder, path, content).await else {
+        return request.refuse(REFUSED);
+    };
+    let groups = list.groups();
+    let mut bytes = Vec::new();
+    if wanted.is_empty() {
+        bytes = count_bytes(groups.len());
+        for group in groups {
+            bytes.extend(group_hash(group).as_bytes());
+            bytes.extend(count_bytes(group.len()));
+        }
+    } else {
+        for number in wanted {
+            let Some(group) = groups.get(number as usize) else { return request.refuse(REFUSED) };
+            put_blocks(group, &mut bytes);
+            if bytes.len() > MOST_LIST_BYTES {
+                return request.refuse(REFUSED);
+            }
+        }
+    }
+    if request.write(bytes.into()).await.is_ok() {
+        request.finish();
+    }
+}
+
+async fn find_list(folder: &Shared, path: RelPath, content: ContentId) -> Option<BlockList> {
     let list = folder.ask(move |asked| {
         asked.engine.locate(&path, content).ok().flatten()?;
         list_of(asked.engine.index(), &path, content)
     });
-    let Some(Some(list)) = list.await else { return request.refuse(REFUSED) };
-    if request.write(encode_list(&list)).await.is_ok() {
-        request.finish();
-    }
+    list.await.flatten()
 }
 
 /// The block list of a content that this device holds at `path`. One that the
@@ -121,15 +168,15 @@ fn list_of(index: &SqliteIndex, path: &RelPath, content: ContentId) -> Option<Bl
     BlockList::single(content, size)
 }
 
-fn encode_list(list: &BlockList) -> Bytes {
-    let blocks = list.blocks();
-    let mut bytes = Vec::with_capacity(4 + blocks.len() * 36);
-    bytes.extend(u32::try_from(blocks.len()).unwrap_or(0).to_be_bytes());
+fn count_bytes(count: usize) -> Vec<u8> {
+    u32::try_from(count).unwrap_or(0).to_be_bytes().to_vec()
+}
+
+fn put_blocks(blocks: &[Block], bytes: &mut Vec<u8>) {
     for block in blocks {
         bytes.extend(block.hash.as_bytes());
         bytes.extend(block.len.to_be_bytes());
     }
-    bytes.into()
 }
 
 async fn blocks(

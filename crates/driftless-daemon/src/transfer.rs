@@ -8,6 +8,7 @@
 mod answer;
 mod conduct;
 mod large;
+mod list;
 mod refine;
 mod small;
 mod underway;

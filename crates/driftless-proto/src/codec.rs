@@ -144,6 +144,13 @@ pub fn encode_request(request: &Request) -> Vec<u8> {
             Body::Blocks(wire::BlocksRequest { files: files.iter().map(blocks_to_wire).collect() })
         }
         RequestBody::Outlines(file) => Body::Outlines(blocks_to_wire(file)),
+        RequestBody::ListGroups { path, content, groups } => {
+            Body::ListGroups(wire::ListGroupsRequest {
+                path: path.to_string(),
+                content: content.as_bytes().to_vec(),
+                groups: groups.clone(),
+            })
+        }
     };
     wire::Request { folder: request.folder.to_string(), body: Some(body) }.encode_to_vec()
 }
@@ -166,6 +173,14 @@ pub fn decode_request(frame: &[u8]) -> Result<Request, DecodeError> {
                 wanted.files.into_iter().map(blocks_from_wire).collect::<Result<_, _>>()?;
             check_bytes(&files)?;
             RequestBody::Blocks(files)
+        }
+        Body::ListGroups(wanted) => {
+            check(wanted.groups.len() <= MAX_REQUEST_BLOCKS, "the number of groups")?;
+            RequestBody::ListGroups {
+                path: RelPath::parse(&wanted.path)?,
+                content: ContentId::from_bytes(hash(&wanted.content, "a content ID")?),
+                groups: wanted.groups,
+            }
         }
         Body::Outlines(wanted) => {
             check(wanted.blocks.len() <= MAX_REQUEST_BLOCKS, "the number of blocks")?;

@@ -116,6 +116,15 @@ pub enum RequestBody {
         /// The content.
         content: ContentId,
     },
+    /// The groups of the block list of a file's content, or the blocks of some.
+    ListGroups {
+        /// A path whose head has the content.
+        path: RelPath,
+        /// The content.
+        content: ContentId,
+        /// Of which groups the blocks are wanted; the groups themselves if of none.
+        groups: Vec<u32>,
+    },
     /// Blocks of files.
     Blocks(Vec<FileBlocks>),
     /// What blocks of a file consist of, so that only what differs from an older

@@ -7,7 +7,6 @@ use std::collections::{BTreeMap, VecDeque};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use driftless_core::block::MAX_BLOCKS;
 use driftless_core::{Block, BlockHash, BlockList, ContentId, DeviceId, Index, RelPath};
 use driftless_engine::{FetchError, Fetched};
 use driftless_fs::staging::LocalBlock;
@@ -17,7 +16,7 @@ use driftless_proto::{BlockRange, FileBlocks, Request, RequestBody};
 use tokio::task::JoinSet;
 
 use super::answer::Answer;
-use super::conduct::Offence;
+use super::list;
 use super::refine::{Base, refine};
 use super::underway::Tally;
 use super::{Context, FetchJob, fetch_error, place_of};
@@ -38,7 +37,7 @@ pub(super) async fn fetch(context: &Context, job: FetchJob) -> Result<Fetched, F
     let is_known = known.is_some();
     let list = match known {
         Some(list) => list,
-        None => ask_for_list(context, &job).await.ok_or(FetchError::NotAvailable)?,
+        None => list::ask(context, &job).await.ok_or(FetchError::NotAvailable)?,
     };
     let (file, base) = begin(context, &job, list.clone()).await?;
     if !file.missing().is_empty() {
@@ -160,58 +159,6 @@ async fn other_files(context: &Context, file: &StagedFile) -> Vec<LocalSource> {
             .collect()
     });
     found.await.unwrap_or_default()
-}
-
-/// The content's block list, from the first device that has it.
-async fn ask_for_list(context: &Context, job: &FetchJob) -> Option<BlockList> {
-    for device in context.asked(&job.sources) {
-        if let Some(list) = ask_one_for_list(context, job, device).await {
-            return Some(list);
-        }
-    }
-    None
-}
-
-async fn ask_one_for_list(
-    context: &Context,
-    job: &FetchJob,
-    device: DeviceId,
-) -> Option<BlockList> {
-    let link = context.hub.links.get(device)?;
-    let body = RequestBody::BlockList { path: job.path.clone(), content: job.content };
-    let request = Request { folder: context.folder.id.clone(), body };
-    let response = link.connection.request(Bytes::from(encode_request(&request))).await.ok()?;
-    let mut answer = Answer::new(context, device, response);
-    let list = read_list(&mut answer, job.size_bytes).await?;
-    let is_right =
-        |list: &BlockList| list.content_id() == job.content && list.size_bytes() == job.size_bytes;
-    let list = list.filter(is_right);
-    if list.is_none() {
-        answer.offence(Offence::WrongBytes);
-    }
-    list
-}
-
-/// Reads a block list: `None` where the answer breaks off, and nothing inside
-/// where it is no list of a file of this size.
-async fn read_list(answer: &mut Answer<'_>, size_bytes: u64) -> Option<Option<BlockList>> {
-    let mut count = [0; 4];
-    answer.read_exact(&mut count).await.ok()?;
-    // Every block but the last has at least the smallest level's minimum.
-    let most = size_bytes / u64::from(driftless_core::Level::default().min_bytes()) + 1;
-    let count = usize::try_from(u32::from_be_bytes(count)).unwrap_or(usize::MAX);
-    if count > MAX_BLOCKS || count as u64 > most {
-        return Some(None);
-    }
-    let mut blocks = Vec::with_capacity(count.min(1 << 16));
-    let mut bytes = [0; 36];
-    for _ in 0..count {
-        answer.read_exact(&mut bytes).await.ok()?;
-        let (hash, len) = bytes.split_at(32);
-        let hash = BlockHash::from_bytes(hash.try_into().ok()?);
-        blocks.push(Block { hash, len: u32::from_be_bytes(len.try_into().ok()?) });
-    }
-    Some(BlockList::new(blocks).ok())
 }
 
 /// A stretch of blocks to be asked for in one request.

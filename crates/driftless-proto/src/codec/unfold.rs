@@ -88,7 +88,7 @@ const FILES: Part = Part {
 
 /// `wire::Request`.
 pub(super) const REQUEST: Kind =
-    Kind(&[one(2, LEAF), one(3, Kind(&[FILES])), one(4, Kind(&[BLOCKS]))]);
+    Kind(&[one(2, LEAF), one(3, Kind(&[FILES])), one(4, Kind(&[BLOCKS])), one(5, LEAF)]);
 
 /// Checks that `message` has no more parts than its kind may have, and none
 /// that are too short to be valid.
