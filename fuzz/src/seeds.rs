@@ -197,7 +197,13 @@ fn requests() -> Vec<Request> {
         let file = FileBlocks { path: path("a/b"), content: content_id(1), blocks };
         RequestBody::Blocks(vec![file.clone(), file])
     };
-    [list, files(vec![]), files(vec![block(0, 1), block(1 << 40, 16 << 20)])]
+    let groups =
+        |groups| RequestBody::ListGroups { path: path("a/b"), content: content_id(1), groups };
+    let outlined =
+        FileBlocks { path: path("a/b"), content: content_id(1), blocks: vec![block(7, 9)] };
+    let outlines = RequestBody::Outlines(outlined);
+    let blocks = files(vec![block(0, 1), block(1 << 40, 16 << 20)]);
+    [list, files(vec![]), blocks, outlines, groups(vec![]), groups(vec![1, 0, u32::MAX])]
         .map(|body| Request { folder: folder(), body })
         .into()
 }

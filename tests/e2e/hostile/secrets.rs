@@ -34,6 +34,17 @@ fn list_of(folder: &str, path: &str, bytes: &[u8]) -> Vec<u8> {
     encode_request(&Request { folder, body })
 }
 
+/// Asks what a file of one block consists of, and for the groups of its list.
+fn outlines_of(folder: &str, path: &str, bytes: &[u8]) -> [Vec<u8>; 2] {
+    let (hash, path) = (BlockHash::of(bytes), scene::path(path));
+    let range = BlockRange { offset: 0, len: bytes.len() as u32, hash };
+    let content = ContentId::from_bytes(*hash.as_bytes());
+    let groups = RequestBody::ListGroups { path: path.clone(), content, groups: vec![] };
+    let outlines = RequestBody::Outlines(FileBlocks { path, content, blocks: vec![range] });
+    let folder = FolderId::parse(folder).unwrap();
+    [groups, outlines].map(|body| encode_request(&Request { folder: folder.clone(), body }))
+}
+
 /// H10, H15, I13: what Eve has no part in is answered like what does not exist,
 /// also where she knows its name, its hash and its length.
 #[test]
@@ -59,12 +70,22 @@ fn h10_h15_other_folders_and_ignored_files_are_answered_like_what_does_not_exist
     assert_eq!(link.ask(&list_of("private", "plan", SECRET)), nothing);
     assert_eq!(link.ask(&list_of("nowhere", "plan", SECRET)), nothing);
 
+    for header in outlines_of("private", "plan", SECRET) {
+        assert_eq!(link.ask(&header), nothing);
+    }
+    for header in outlines_of("notes", "open", b"for all") {
+        assert!(link.ask(&header).unwrap().len() > 32);
+    }
+
     let absent = link.ask(&blocks_of("notes", "absent", SECRET)).unwrap();
     assert_eq!(absent, [1]);
     // The same content at a path that is shared, ignored, or another folder's.
     for path in ["hidden", "open", "plan", ".driftlessignore/x", "kept.txt"] {
         assert_eq!(link.ask(&blocks_of("notes", path, SECRET)).unwrap(), absent, "{path}");
         assert_eq!(link.ask(&list_of("notes", path, SECRET)), nothing, "{path}");
+        for header in outlines_of("notes", path, SECRET) {
+            assert_eq!(link.ask(&header), nothing, "{path}");
+        }
     }
     // A path and content that are shared, and a block of another file's at its place.
     let hash = BlockHash::of(b"for all");
