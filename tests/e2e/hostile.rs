@@ -11,6 +11,6 @@ mod floods;
 mod lan;
 mod races;
 mod raw;
-mod scene;
+pub(crate) mod scene;
 mod secrets;
 mod words;

@@ -4,7 +4,8 @@ use std::fs;
 use std::path::{Path, PathBuf};
 use std::process::Command;
 
-use crate::harness::{Device, Scratch, Tree, introduce, settle_equal, share};
+use crate::harness::{Device, SOON, Scratch, Tree, check, introduce, settle_equal, share, until};
+use crate::hostile::scene::memory_kib;
 
 /// How many files there should be at least.
 const FILES: usize = 10_000;
@@ -150,4 +151,36 @@ fn i6_ten_thousand_real_files_end_the_same_on_both_sides_and_stay_silent_over_a_
         let synced = events.lines().filter(|line| line.contains("item-synced"));
         assert_eq!(synced.count(), 0, "a restart has nothing to do on {}", device.name());
     }
+}
+
+/// The most that one more folder of a few files may take, in KiB.
+const FOLDER_KIB: u64 = 4096;
+
+/// I14: queues have bounds, and take memory for what is in them, not for what could be.
+#[test]
+fn i14_a_small_folder_takes_little_memory() {
+    let scratch = Scratch::new();
+    let mut ada = Device::new(&scratch, "ada");
+    let memory_with = |ada: &mut Device, folders: std::ops::Range<usize>| {
+        let all = folders.end;
+        for folder in folders {
+            let folder = format!("folder-{folder}");
+            ada.add_folder(&folder, &[], &[]);
+            fs::write(ada.path(&folder).join("a"), &folder).unwrap();
+        }
+        ada.start();
+        until(SOON, "all folders are up to date", || {
+            let status = ada.status();
+            let folders = status["folders"].as_array().unwrap().iter();
+            let done = folders.filter(|it| it["state"] == "up-to-date" && it["files"] == 1).count();
+            check(done == all, || status.to_string())
+        });
+        let memory = memory_kib(ada, "VmRSS");
+        ada.stop();
+        memory
+    };
+    let one = memory_with(&mut ada, 0..1);
+    let nine = memory_with(&mut ada, 1..9);
+    let each = nine.saturating_sub(one) / 8;
+    assert!(each < FOLDER_KIB, "each folder takes {each} KiB more");
 }
