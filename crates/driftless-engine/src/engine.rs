@@ -384,8 +384,7 @@ impl<I: Index> Engine<I> {
             after.landing = landing.filter(|record| !after.heads.contains(record)).cloned();
         }
         self.settle(&mut after);
-        let is_deleted = after.shown().is_some_and(|shown| shown.content.is_tombstone());
-        self.work.note_overtaken(path, is_deleted && after.landing.is_some());
+        self.note_overtaken(path, before, &after);
         if *before == after {
             self.note_need(path, &after);
             return Ok(());

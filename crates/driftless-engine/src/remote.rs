@@ -276,7 +276,7 @@ impl<I: Index> Engine<I> {
 
     /// Tells devices how far their indexes were received, and counts on it.
     pub(crate) fn acknowledge(&mut self) -> Result<(), I::Error> {
-        if self.is_overtaken_anywhere() && !is(Sabotage::AcknowledgeWhileLanding) {
+        if self.is_overtaken_anywhere()? && !is(Sabotage::AcknowledgeWhileLanding) {
             return Ok(());
         }
         let received = |(device, link): (&DeviceId, &mut Link)| {

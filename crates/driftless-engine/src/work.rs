@@ -25,7 +25,7 @@ use driftless_core::sabotage::{Sabotage, is};
 use driftless_core::totals::brakes_on;
 use driftless_core::{
     Content, ContentId, Displaced, Entry, FileRecord, Head, Heads, HolderSet, Index, OnDisk,
-    Precondition, RelPath, Slot, Stat, Step, VersionVector,
+    Precondition, RelPath, Sequence, Slot, Stat, Step, VersionVector,
 };
 
 use crate::engine::{Engine, Mode, files_of, on_disk};
@@ -93,7 +93,8 @@ pub(crate) struct Work {
     held: BTreeSet<RelPath>,
     reverting: BTreeSet<RelPath>,
     recheck: BTreeSet<RelPath>,
-    /// Deleted paths into which an older version may still be on its way.
+    /// Deleted paths that hold an older version, or may soon, of which other
+    /// devices may not have heard.
     overtaken: BTreeSet<RelPath>,
     confirmed: bool,
     was_held_back: bool,
@@ -147,16 +148,6 @@ impl Work {
         match self.busy.get(path) {
             Some(Busy::Applying(record)) => Some(record),
             _ => None,
-        }
-    }
-
-    /// Notes whether `path` is deleted while an older version may still be on
-    /// its way into the tree.
-    pub(crate) fn note_overtaken(&mut self, path: &RelPath, is_overtaken: bool) {
-        if is_overtaken {
-            self.overtaken.insert(path.clone());
-        } else {
-            self.overtaken.remove(path);
         }
     }
 
@@ -257,14 +248,45 @@ impl Work {
 }
 
 impl<I: Index> Engine<I> {
-    /// Whether a deleted path may be seen to hold an older version soon. Until
-    /// it is known, nobody may count on it that this device has heard of the
-    /// deletion: it would be forgotten, and that version be news.
-    pub(crate) fn is_overtaken_anywhere(&mut self) -> bool {
+    /// Notes whether `path` is deleted and an older version is on its way into
+    /// the tree, or has come into it after the deletion was heard of.
+    pub(crate) fn note_overtaken(&mut self, path: &RelPath, before: &Entry, after: &Entry) {
+        let is_deleted = after.shown().is_some_and(|shown| shown.content.is_tombstone());
+        let has_come = before.announced() != after.announced();
+        if !is_deleted || (after.landing.is_none() && after.present().is_none()) {
+            self.work.overtaken.remove(path);
+        } else if after.landing.is_some() || has_come {
+            self.work.overtaken.insert(path.clone());
+        }
+    }
+
+    /// Whether a deleted path holds an older version, or may soon, of which
+    /// some device has not heard yet. Until then nobody may count on it that
+    /// this device has heard of the deletion: it would be forgotten, and that
+    /// version be news.
+    pub(crate) fn is_overtaken_anywhere(&mut self) -> Result<bool, I::Error> {
         let mut overtaken = std::mem::take(&mut self.work.overtaken);
-        overtaken.retain(|path| self.local.is_catching_up() || self.work.is_touching(path));
-        self.work.overtaken = overtaken;
-        !self.work.overtaken.is_empty()
+        let mut unknown = BTreeSet::new();
+        while let Some(path) = overtaken.pop_first() {
+            let entry = self.entry(&path)?;
+            let may_come = self.work.is_touching(&path)
+                || (self.local.is_catching_up() && entry.landing.is_some());
+            if may_come || (entry.present().is_some() && !self.is_acknowledged(entry.sequence)?) {
+                unknown.insert(path);
+            }
+        }
+        self.work.overtaken = unknown;
+        Ok(!self.work.overtaken.is_empty())
+    }
+
+    /// Whether every connected device has heard what is announced up to `sequence`.
+    fn is_acknowledged(&self, sequence: Sequence) -> Result<bool, I::Error> {
+        for link in self.links.values() {
+            if self.index.cursor(link.slot)?.acknowledged < sequence {
+                return Ok(false);
+            }
+        }
+        Ok(true)
     }
 
     pub(crate) fn started(&mut self, stored: Vec<ContentId>) -> Result<(), I::Error> {
