@@ -42,6 +42,10 @@ fn in_conflict(
         paths.iter().for_each(|path| write(&bob, path, text));
         settle_equal("notes", &[&ada, &bob]);
     }
+    if others > 0 {
+        texts_are_kept(&ada);
+        texts_are_kept(&bob);
+    }
     bob.stop();
     for path in paths {
         write(&ada, path, format!("ada's {path}"));
@@ -51,6 +55,17 @@ fn in_conflict(
     bob.start();
     settle_equal("notes", &[&ada, &bob]);
     (ada, bob)
+}
+
+/// Waits until a device has kept the small texts that it holds: they are read in
+/// order, so that what is saved now is kept after all others.
+fn texts_are_kept(device: &Device) {
+    let name = format!("kept on {}", device.name());
+    until(SOON, "the texts are kept", || {
+        write(device, &name, format!("{:?}", Instant::now()));
+        device.ok(&["wait", "notes", "--timeout", "60"]);
+        check(!device.history("notes", &name).is_empty(), || "not yet".to_owned())
+    });
 }
 
 fn ids(device: &Device) -> BTreeMap<String, String> {

@@ -30,6 +30,9 @@ const STORM: usize = 64;
 /// How long nothing may have come before a folder is quiet.
 const QUIET: Duration = Duration::from_secs(1);
 
+/// How long work waits for a quiet that does not come, as where a log grows.
+const PATIENCE: Duration = Duration::from_secs(5);
+
 /// The most versions that wait to be read.
 const MOST_HELD: usize = 4096;
 
@@ -75,6 +78,8 @@ struct Waiting {
     held: usize,
     /// When the last one came.
     last: Option<Instant>,
+    /// Since when there has been something to do.
+    since: Option<Instant>,
     storm: bool,
     /// The index is to be gone through, from its beginning.
     walk: bool,
@@ -105,7 +110,9 @@ impl Texts {
     /// Leaves something to be done. Never waits for it.
     pub(super) fn push(&self, job: Job) {
         let mut waiting = lock(&self.waiting);
-        waiting.last = Some(Instant::now());
+        let now = Instant::now();
+        waiting.last = Some(now);
+        waiting.since.get_or_insert(now);
         let is_held = matches!(job, Job::Holds(_));
         if waiting.jobs.len() < MOST_WAITING {
             waiting.jobs.push_back(job);
@@ -227,11 +234,16 @@ impl Texts {
                 return if has_few { waiting.take() } else { Next::End };
             }
             let is_due = !waiting.jobs.is_empty() || waiting.walk || has_page;
-            let rest =
-                waiting.last.map_or(Duration::ZERO, |last| QUIET.saturating_sub(last.elapsed()));
+            let left = |since: Option<Instant>, time: Duration| {
+                since.map_or(Duration::ZERO, |since| time.saturating_sub(since.elapsed()))
+            };
+            let rest = left(waiting.last, QUIET).min(left(waiting.since, PATIENCE));
             let is_hasty = !waiting.jobs.is_empty() && !waiting.storm;
             waiting = match (is_due, is_hasty || rest.is_zero()) {
-                (false, _) => self.wake.wait(waiting).unwrap_or_else(PoisonError::into_inner),
+                (false, _) => {
+                    waiting.since = None;
+                    self.wake.wait(waiting).unwrap_or_else(PoisonError::into_inner)
+                }
                 (true, false) => {
                     let waited = self.wake.wait_timeout(waiting, rest);
                     waited.unwrap_or_else(PoisonError::into_inner).0
