@@ -63,6 +63,38 @@ fn a_crash_while_an_overtaken_rename_lands_leaves_no_conflict() {
     }
 }
 
+/// I17: a deletion that is heard of during the first look after a crash leaves
+/// nothing to be waited for once the tree was read.
+#[test]
+fn a_deletion_that_is_heard_of_while_looking_after_a_crash_is_done() {
+    let needed = |world: &World| world.status(1).map_or(0, |status| status.totals.need_files);
+    let mut heard = 0;
+    for after_ms in (0..200).step_by(2) {
+        let mut world = World::new(11, 2);
+        for number in 0..30 {
+            world.write(0, &format!("m {number}"), "old");
+        }
+        settled(world.settle());
+        for number in 0..30 {
+            world.write(0, &format!("a {number}"), &format!("new {number}"));
+        }
+        until_it_needs(&mut world, 1, 0);
+        world.crash(1);
+        for number in 0..30 {
+            world.remove(0, &format!("a {number}"));
+        }
+        world.scan(0);
+        world.wait(after_ms);
+        world.start(1);
+        world.connect_all();
+        world.wait(20);
+        heard += usize::from(needed(&world) > 0);
+        world.wait(10_000);
+        assert_eq!(needed(&world), 0, "after {after_ms} ms: {}", world.shows(1));
+    }
+    assert!(heard > 0, "some deletions are heard of before all is looked at");
+}
+
 /// P6
 #[test]
 fn what_was_not_fetched_yet_is_not_deleted_after_a_power_cut() {

@@ -431,7 +431,7 @@ impl<I: Index> Engine<I> {
     /// this one ended and what it left has not been read yet.
     fn landing<'a>(&'a self, path: &RelPath, entry: &'a Entry) -> Option<&'a FileRecord> {
         let unread =
-            || entry.shown().filter(|_| self.local.is_catching_up() && !entry.is_settled());
+            || entry.shown().filter(|_| self.local.is_unseen(path) && !entry.is_settled());
         self.work.landing(path).or_else(unread)
     }
 

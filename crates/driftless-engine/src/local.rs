@@ -64,6 +64,8 @@ pub(crate) struct Local {
     looked: bool,
     /// All that was found then has been read.
     caught_up: bool,
+    /// Directories that could not be listed then.
+    unlisted: Vec<RelPath>,
     /// Files to be read again at the next tick.
     unstable: BTreeMap<RelPath, Unstable>,
     /// Large files that a person was warned of while they were being written.
@@ -114,14 +116,34 @@ impl Queue {
 struct Scan {
     full: bool,
     found_any: bool,
+    /// How far a full scan has come, in path order.
+    reached: Reached,
     vanished: Vec<(RelPath, Option<VanishedFile>)>,
-    fresh: Vec<(RelPath, Stat)>,
+    fresh: BTreeMap<RelPath, Stat>,
     /// Paths that were directories and hold something else now.
     replaced: Vec<(RelPath, Observed)>,
     problems: BTreeSet<String>,
     covered: Vec<Option<RelPath>>,
     /// Something could not be looked at that may hold files to be synced.
     incomplete: bool,
+}
+
+#[derive(Debug, Default)]
+enum Reached {
+    #[default]
+    Nothing,
+    Upto(RelPath),
+    Everything,
+}
+
+impl Reached {
+    fn includes(&self, path: &RelPath) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Upto(last) => path <= last,
+            Self::Everything => true,
+        }
+    }
 }
 
 #[derive(Debug)]
@@ -162,6 +184,19 @@ impl Local {
     /// be unknown.
     pub(crate) fn is_catching_up(&self) -> bool {
         !self.caught_up
+    }
+
+    /// Whether what lay at `path` when the engine began may still be unknown.
+    pub(crate) fn is_unseen(&self, path: &RelPath) -> bool {
+        let is_past = |scan: &Scan| scan.full && scan.reached.includes(path);
+        let is_fresh = |scan: &Scan| scan.fresh.contains_key(path);
+        !self.caught_up
+            && (!(self.looked || self.scan.as_ref().is_some_and(is_past))
+                || self.scan.as_ref().is_some_and(is_fresh)
+                || self.is_unread(path)
+                || self.leaving.contains_key(path)
+                || self.unstable.contains_key(path)
+                || self.unlisted.iter().any(|unlisted| path.is_within(unlisted)))
     }
 
     /// Takes note once all that was found in the beginning has been read.
@@ -235,8 +270,12 @@ impl<I: Index> Engine<I> {
             |problem: &Problem| matches!(problem.code, ProblemCode::Unreadable | ProblemCode::Io);
         scan.incomplete |= batch.problems.iter().any(is_closed);
         let result = self.merge(&batch, &mut scan);
+        if !self.local.looked {
+            self.local.unlisted.extend(batch.unknown);
+        }
+        scan.reached = batch.upto.map_or(Reached::Everything, Reached::Upto);
         if scan.fresh.len() > HELD_FRESH {
-            self.local.queue.extend(scan.fresh.drain(..));
+            self.local.queue.extend(std::mem::take(&mut scan.fresh));
         }
         self.local.scan = Some(scan);
         result?;
@@ -369,7 +408,7 @@ impl<I: Index> Engine<I> {
                 if self.local.hashing.contains_key(path) {
                     self.local.again.insert(path.clone());
                 } else if is_new {
-                    scan.fresh.push((path.clone(), stat));
+                    scan.fresh.insert(path.clone(), stat);
                 } else {
                     self.local.queue.insert(path.clone(), stat);
                 }
@@ -382,6 +421,7 @@ impl<I: Index> Engine<I> {
     pub(crate) fn scan_finished(&mut self, complete: bool) -> Result<(), I::Error> {
         let Some(scan) = self.local.scan.take() else { return Ok(()) };
         if !complete {
+            self.local.unlisted.clear();
             self.local.queue.extend(scan.fresh);
             self.local.incomplete = true;
             self.dispatch_hashes()?;

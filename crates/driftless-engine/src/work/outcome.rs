@@ -99,7 +99,7 @@ impl<I: Index> Engine<I> {
                 }
                 failed => {
                     // What a crash left there is still to be read.
-                    if !self.local.is_catching_up() {
+                    if !self.local.is_unseen(&path) {
                         self.clear_landing(&path)?;
                     }
                     self.step_failed(&step, failed)?;

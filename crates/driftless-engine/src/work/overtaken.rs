@@ -31,7 +31,7 @@ impl<I: Index> Engine<I> {
         while let Some(path) = overtaken.pop_first() {
             let entry = self.entry(&path)?;
             let may_come = self.work.is_touching(&path)
-                || (self.local.is_catching_up() && entry.landing.is_some());
+                || (self.local.is_unseen(&path) && entry.landing.is_some());
             if may_come || (entry.present().is_some() && !self.is_acknowledged(entry.sequence)?) {
                 unknown.insert(path);
             }
