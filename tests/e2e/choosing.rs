@@ -173,10 +173,13 @@ fn a_choice_counts_only_among_the_versions_that_were_seen() {
     let names = ["a.txt", "b.txt", "c.txt"];
     let (ada, bob) = in_conflict(&scratch, &names, &["as it was"], 0);
     let ids = ids(&ada);
-    let seen = versions(&bob, &ids["a.txt"]);
-    write(&ada, "a.txt", "ada writes again");
-    until(SOON, "bob hears of it", || {
-        let now = versions(&bob, &ids["a.txt"]);
+    // An edit follows on the version that the file showed, whoever made that.
+    let (writer, chooser) =
+        if shown(&ada, &ids["a.txt"]) == "ada" { (&ada, &bob) } else { (&bob, &ada) };
+    let seen = versions(chooser, &ids["a.txt"]);
+    write(writer, "a.txt", "once more");
+    until(SOON, "it is heard of", || {
+        let now = versions(chooser, &ids["a.txt"]);
         check(now != seen, || format!("{now:?}"))
     });
     settle("notes", &[&ada, &bob]);
@@ -186,25 +189,34 @@ fn a_choice_counts_only_among_the_versions_that_were_seen() {
         seen: Some(seen),
     };
     let refused =
-        on(&bob, async |client| client.call(stale.clone()).await.unwrap_err().to_string());
+        on(chooser, async |client| client.call(stale.clone()).await.unwrap_err().to_string());
     assert!(refused.contains("are others by now"), "{refused}");
-    assert_eq!(bob.conflicts("notes").len(), 3);
+    assert_eq!(chooser.conflicts("notes").len(), 3);
 
-    let keep_own = ["conflict", "resolve", &ids["b.txt"], "0123456789ab", "--keep", "bob"];
-    let outcome = bob.run(&keep_own);
+    let [first, second] = [writer.name(), chooser.name()];
+    let keep_own = ["conflict", "resolve", &ids["b.txt"], "0123456789ab", "--keep", second];
+    let outcome = chooser.run(&keep_own);
     assert!(outcome.failed(1).contains("1 of 2 cannot be settled so: 0123456789ab"), "{outcome:?}");
     assert!(outcome.stdout.contains("settled b.txt"), "{outcome:?}");
 
-    let all = ["conflict", "resolve", "--all", "--folder", "notes", "--keep", "ada"];
-    let said = bob.ok(&[&all[..], &["--dry-run"]].concat());
-    assert!(said.contains("becomes     c.txt") && said.contains("on          bob, ada"), "{said}");
-    assert_eq!(bob.conflicts("notes").len(), 2, "nothing is done yet");
-    bob.ok(&all);
+    let all = ["conflict", "resolve", "--all", "--folder", "notes", "--keep", first];
+    let said = chooser.ok(&[&all[..], &["--dry-run"]].concat());
+    assert!(said.contains("becomes     c.txt"), "{said}");
+    assert!(said.contains(&format!("on          {second}, {first}")), "{said}");
+    assert_eq!(chooser.conflicts("notes").len(), 2, "nothing is done yet");
+    chooser.ok(&all);
     is_settled(&[&ada, &bob]);
     assert_eq!(
         names.map(|name| read(&ada, name)),
-        ["ada writes again", "bob's b.txt", "ada's c.txt"]
+        ["once more".to_owned(), format!("{second}'s b.txt"), format!("{first}'s c.txt")]
     );
+}
+
+/// The name of the device whose version a path in conflict shows.
+fn shown(device: &Device, id: &str) -> String {
+    let conflict = device.json(&["conflict", "show", id]);
+    let shown = conflict["heads"].as_array().unwrap().iter().find(|head| head["shown"] == true);
+    shown.unwrap()["device_name"].as_str().unwrap().to_owned()
 }
 
 fn versions(device: &Device, id: &str) -> Vec<String> {
