@@ -16,7 +16,7 @@ use driftless_core::sabotage::{Sabotage, with};
 use driftless_testkit::{Failure, length_of, run_random};
 
 /// Each bug has to be found within this many seeds, from 0 on.
-const SEEDS: u64 = 4000;
+const SEEDS: u64 = 12_000;
 
 /// As many as CI has cores.
 const THREADS: usize = 2;
