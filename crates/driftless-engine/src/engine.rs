@@ -430,8 +430,7 @@ impl<I: Index> Engine<I> {
     /// say so: a step is just putting it there, or was when the engine before
     /// this one ended and what it left has not been read yet.
     fn landing<'a>(&'a self, path: &RelPath, entry: &'a Entry) -> Option<&'a FileRecord> {
-        let unread =
-            || entry.shown().filter(|_| self.local.is_unseen(path) && !entry.is_settled());
+        let unread = || entry.shown().filter(|_| self.local.is_unseen(path) && !entry.is_settled());
         self.work.landing(path).or_else(unread)
     }
 

@@ -13,6 +13,7 @@ use rustix::fs::FileType;
 use rustix::io::Errno;
 
 use crate::durable::make_durable;
+use crate::passing::{Cache, read_at};
 use crate::root::Root;
 use crate::stat::{kind_of, stat_of};
 
@@ -125,22 +126,22 @@ fn single_block(fd: &OwnedFd, size: usize) -> Result<Vec<Block>, HashError> {
         return Ok(Vec::new());
     }
     let mut bytes = vec![0; size];
-    read_exact_at(fd, &mut bytes, 0)?;
+    read_exact_at(fd, &mut bytes, 0, Cache::Keep)?;
     Ok(vec![Block { hash: BlockHash::of(&bytes), len: size as u32 }])
 }
 
 /// Fills `bytes` from `offset`; a file that is shorter has changed.
-pub(crate) fn read_exact_at(fd: &OwnedFd, bytes: &mut [u8], offset: u64) -> Result<(), HashError> {
-    let mut done = 0;
-    while done < bytes.len() {
-        match rustix::io::pread(fd, &mut bytes[done..], offset + done as u64) {
-            Ok(0) => return Err(HashError::Unstable),
-            Ok(read) => done += read,
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(HashError::Unreadable(errno.into())),
-        }
+pub(crate) fn read_exact_at(
+    fd: &OwnedFd,
+    bytes: &mut [u8],
+    offset: u64,
+    cache: Cache,
+) -> Result<(), HashError> {
+    match read_at(fd, bytes, offset, cache) {
+        Ok(read) if read == bytes.len() => Ok(()),
+        Ok(_) => Err(HashError::Unstable),
+        Err(errno) => Err(HashError::Unreadable(errno.into())),
     }
-    Ok(())
 }
 
 /// Waits until a write would get another time stamp than the file now has.

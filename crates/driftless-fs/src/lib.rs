@@ -31,6 +31,7 @@ pub mod heads;
 pub mod history;
 pub mod ignore;
 mod listing;
+mod passing;
 mod patterns;
 mod problem;
 pub mod read;

@@ -13,6 +13,7 @@ use rustix::fs::FileType;
 
 use crate::hash::blocks::boundaries;
 use crate::hash::{HashError, read_exact_at};
+use crate::passing::Cache;
 use crate::root::Root;
 use crate::staging::{LocalPlace, StageError, StagedFile, open_place, staged};
 use crate::stat::{kind_of, stat_of};
@@ -62,7 +63,7 @@ impl SmallFile {
     /// Whether it begins as text may: without a NUL.
     pub fn begins_like_text(&self) -> Result<bool, StageError> {
         let mut first = vec![0; self.size.min(FIRST_BYTES)];
-        read_exact_at(&self.fd, &mut first, 0)?;
+        read_exact_at(&self.fd, &mut first, 0, Cache::Keep)?;
         Ok(!first.contains(&0))
     }
 
@@ -70,7 +71,7 @@ impl SmallFile {
     /// blocks of `level`.
     pub fn read(&self, content: ContentId, level: Level) -> Result<Vec<u8>, StageError> {
         let mut bytes = vec![0; self.size];
-        read_exact_at(&self.fd, &mut bytes, 0)?;
+        read_exact_at(&self.fd, &mut bytes, 0, Cache::Keep)?;
         if content_of(&bytes, level) == Some(content) {
             Ok(bytes)
         } else {

@@ -7,7 +7,7 @@
 //! [`recover`].
 
 use std::num::NonZeroU64;
-use std::os::fd::{AsFd, OwnedFd};
+use std::os::fd::OwnedFd;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use driftless_core::block::Verified;
@@ -17,6 +17,7 @@ use rustix::io::Errno;
 
 use crate::beneath::lstat;
 use crate::hash::HashError;
+use crate::passing::{Cache, write_all_at};
 use crate::root::{FILE_MODE, Root};
 use crate::stat::{kind_of, stat_of};
 
@@ -78,6 +79,7 @@ pub struct StagedFile {
     root: Root,
     content: ContentId,
     fd: OwnedFd,
+    cache: Cache,
     blocks: BlockList,
     offsets: Vec<u64>,
     /// Indices of blocks, ordered by the blocks' hashes.
@@ -123,7 +125,7 @@ fn put_small(root: &Root, content: &ContentId, bytes: &[u8]) -> Result<(), Stage
     let part = copy_name(root, content);
     let flags = OFlags::CREATE | OFlags::EXCL | OFlags::WRONLY;
     let fd = open_staging(root, &part, flags)?;
-    let sealed = write_all_at(&fd, bytes, 0).and_then(|()| seal(root, &part, content));
+    let sealed = write_all_at(&fd, bytes, 0, Cache::Keep).and_then(|()| seal(root, &part, content));
     if sealed.is_err() {
         let _ = rustix::fs::unlinkat(root.staging(), &part, AtFlags::empty());
     }
@@ -159,6 +161,7 @@ impl StagedFile {
             root: root.clone(),
             content,
             fd,
+            cache: Cache::passing(size),
             blocks,
             offsets,
             by_hash,
@@ -273,7 +276,7 @@ impl StagedFile {
                 continue;
             }
             bytes.resize(block.len as usize, 0);
-            crate::hash::read_exact_at(&self.fd, &mut bytes, offset)?;
+            crate::hash::read_exact_at(&self.fd, &mut bytes, offset, self.cache)?;
             if BlockHash::of(&bytes) == block.hash {
                 self.mark(index);
             }
@@ -295,7 +298,7 @@ impl StagedFile {
             && (is_clean
                 || rustix::fs::fallocate(&self.fd, punch, offset, bytes.len() as u64).is_ok());
         if !is_hole {
-            write_all_at(&self.fd, bytes, offset)?;
+            write_all_at(&self.fd, bytes, offset, self.cache)?;
             self.begin_writing_out(offset, bytes.len());
         }
         self.mark(index);
@@ -350,7 +353,6 @@ impl StagedFile {
     }
 }
 
-/// The name under which content grows.
 /// What the chunker makes of long runs of zeros, at each level.
 fn zero_blocks() -> Vec<Block> {
     let levels = (0..).map_while(Level::new);
@@ -362,6 +364,7 @@ fn zero_blocks() -> Vec<Block> {
         .collect()
 }
 
+/// The name under which content grows.
 fn part_name(content: &ContentId) -> String {
     format!("{content}.part")
 }
@@ -395,17 +398,4 @@ fn seal(root: &Root, part: &str, content: &ContentId) -> rustix::io::Result<()> 
         }
         result => result,
     }
-}
-
-pub(crate) fn write_all_at(fd: impl AsFd, bytes: &[u8], offset: u64) -> rustix::io::Result<()> {
-    let mut done = 0;
-    while done < bytes.len() {
-        match rustix::io::pwrite(&fd, &bytes[done..], offset + done as u64) {
-            Ok(0) => return Err(Errno::IO),
-            Ok(written) => done += written,
-            Err(Errno::INTR) => {}
-            Err(errno) => return Err(errno),
-        }
-    }
-    Ok(())
 }

@@ -11,6 +11,7 @@ use super::failed;
 use super::parents::chmod_handle;
 use crate::beneath::lstat;
 use crate::durable::syncs_at_once;
+use crate::passing::{Cache, read_at, write_all_at};
 use crate::problem::unwritable;
 use crate::root::{FILE_MODE, Root};
 use crate::staging::{copy_name, open_staging, staged};
@@ -155,14 +156,15 @@ fn copy_whole(from: &OwnedFd, to: &OwnedFd, size_bytes: u64) -> Result<()> {
     if rustix::fs::ioctl_ficlone(to, from).is_ok() {
         return Ok(());
     }
+    let cache = Cache::passing(size_bytes);
     let mut bytes = vec![0; COPY_BYTES.min(usize::try_from(size_bytes).unwrap_or(COPY_BYTES))];
     let mut at = 0;
     while at < size_bytes {
-        let read = rustix::io::pread(from, &mut bytes, at)?;
+        let read = read_at(from, &mut bytes, at, cache)?;
         if read == 0 {
             return Err(Errno::NOENT);
         }
-        crate::staging::write_all_at(to, &bytes[..read], at)?;
+        write_all_at(to, &bytes[..read], at, cache)?;
         at += read as u64;
     }
     Ok(())

@@ -13,6 +13,7 @@ use fastcdc::v2020::FastCDC;
 use rustix::fs::SeekFrom;
 
 use super::{HashError, read_exact_at, segments};
+use crate::passing::Cache;
 
 /// The largest read window, in bytes: two of them are the memory that reading takes.
 const WINDOW_MAX_BYTES: usize = 32 << 20;
@@ -107,7 +108,7 @@ impl Cutter<'_> {
             bytes.clear();
             bytes.append(&mut self.tail);
             bytes.resize(len, 0);
-            read_exact_at(self.fd, &mut bytes[held..], self.at + held as u64)?;
+            read_exact_at(self.fd, &mut bytes[held..], self.at + held as u64, Cache::Keep)?;
             let is_last = self.at + len as u64 == self.size_bytes;
             let ends = cut_all(&bytes, self.level, max, is_last);
             let cut = ends.last().copied().unwrap_or(0);

@@ -15,6 +15,7 @@ use fastcdc::v2020::FastCDC;
 
 use super::blocks::cut_all;
 use super::{HashError, read_exact_at};
+use crate::passing::Cache;
 
 /// A segment has about so many blocks, so that seams are a small part of it.
 const SEGMENT_BLOCKS: usize = 64;
@@ -98,7 +99,7 @@ fn work(
 fn segment(fd: &OwnedFd, level: Level, task: Task) -> Result<Segment, HashError> {
     let Task { number, offset, mut bytes, len } = task;
     bytes.resize(len, 0);
-    read_exact_at(fd, &mut bytes, offset)?;
+    read_exact_at(fd, &mut bytes, offset, Cache::Keep)?;
     let ends = cut_all(&bytes, level, level.max_bytes() as usize, false);
     let starts = std::iter::once(0).chain(ends.iter().copied());
     let blocks = starts.zip(&ends).map(|(start, &end)| block(&bytes[start..end])).collect();

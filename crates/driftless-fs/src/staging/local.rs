@@ -1,6 +1,8 @@
 //! Filling a staged file from what this device already has.
 
 use std::os::fd::OwnedFd;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::thread::available_parallelism;
 
 use driftless_core::{BlockHash, BlockList, ContentId, Level, RelPath, Stat};
 use rustix::fs::FileType;
@@ -11,6 +13,11 @@ use crate::beneath::{FILE, open_beneath};
 use crate::hash::{hash_at_level, read_exact_at};
 use crate::root::Root;
 use crate::stat::{kind_of, stat_of};
+
+/// From this size on, in bytes, a file is put together by several threads, and
+/// by how many at most: more than a disk has use for.
+const LARGE_COPY_BYTES: u64 = 16 << 20;
+const COPYING_THREADS: usize = 4;
 
 /// A file on this device.
 #[derive(Clone, PartialEq, Eq, Debug)]
@@ -129,28 +136,60 @@ impl StagedFile {
         Ok(reused)
     }
 
+    /// Takes over blocks of one file; on all cores if there is much to read.
     fn copy_from(&self, fd: &OwnedFd, source: &LocalSource) -> Result<u64, StageError> {
-        let mut reused = 0;
-        let mut bytes = Vec::new();
-        for local in &source.blocks {
-            let places = self.places_of(&local.hash);
-            let missing = places.iter().filter(|&&place| !self.is_present(place as usize));
-            let (Some(&first), count) = (places.first(), missing.count() as u64) else { continue };
-            if count == 0 {
-                continue;
+        let next = AtomicUsize::new(0);
+        let take_turns = || {
+            let mut reused = 0;
+            let mut bytes = Vec::new();
+            while let Some(local) = source.blocks.get(next.fetch_add(1, Ordering::Relaxed)) {
+                match self.copy_block(fd, local, &mut bytes) {
+                    Ok(saved) => reused += saved,
+                    Err(error) => {
+                        next.store(source.blocks.len(), Ordering::Relaxed);
+                        return Err(error);
+                    }
+                }
             }
-            let len = self.blocks.blocks()[first as usize].len;
-            bytes.resize(len as usize, 0);
-            if read_exact_at(fd, &mut bytes, local.offset_bytes).is_err() {
-                continue;
-            }
-            match self.write_block(first as usize, &bytes) {
-                Ok(()) => reused += count * u64::from(len),
-                Err(StageError::Mismatch) => {}
-                Err(error) => return Err(error),
-            }
+            Ok(reused)
+        };
+        if self.blocks.size_bytes() < LARGE_COPY_BYTES {
+            return take_turns();
         }
-        Ok(reused)
+        let cores = available_parallelism().map_or(1, usize::from).min(COPYING_THREADS);
+        std::thread::scope(|scope| {
+            let others: Vec<_> = (1..cores).map(|_| scope.spawn(take_turns)).collect();
+            others.into_iter().fold(take_turns(), |reused, other| {
+                let other = other.join().unwrap_or_else(|panic| std::panic::resume_unwind(panic));
+                Ok(reused? + other?)
+            })
+        })
+    }
+
+    /// Takes over one block, where it is missing and still there. Returns how
+    /// many bytes that saved.
+    fn copy_block(
+        &self,
+        fd: &OwnedFd,
+        local: &LocalBlock,
+        bytes: &mut Vec<u8>,
+    ) -> Result<u64, StageError> {
+        let places = self.places_of(&local.hash);
+        let missing = places.iter().filter(|&&place| !self.is_present(place as usize));
+        let (Some(&first), count) = (places.first(), missing.count() as u64) else { return Ok(0) };
+        if count == 0 {
+            return Ok(0);
+        }
+        let len = self.blocks.blocks()[first as usize].len;
+        bytes.resize(len as usize, 0);
+        if read_exact_at(fd, bytes, local.offset_bytes, self.cache).is_err() {
+            return Ok(0);
+        }
+        match self.write_block(first as usize, bytes) {
+            Ok(()) => Ok(count * u64::from(len)),
+            Err(StageError::Mismatch) => Ok(0),
+            Err(error) => Err(error),
+        }
     }
 
     /// Whether more than half of the bytes are at the same place in `source`.
