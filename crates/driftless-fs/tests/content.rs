@@ -173,6 +173,33 @@ fn blocks_that_are_held_locally_are_copied_after_verifying_them() {
     staged.finish().unwrap();
 }
 
+/// Large enough for several threads, and to be kept out of memory.
+#[test]
+fn a_large_file_in_which_all_has_moved_is_put_together_as_it_should_be() {
+    let folder = Folder::new();
+    let before = noise("large", 129 << 20);
+    folder.write("before", &before);
+    let mut after = vec![7];
+    after.extend_from_slice(&before);
+    after[100 << 20] ^= 1;
+    folder.write("after", &after);
+    let (old, new) = (hash(&folder, "before"), hash(&folder, "after"));
+    let place = LocalPlace::Path(path("before"), folder.stat("before"));
+    let staged = StagedFile::begin(&folder.root, new.content, new.blocks.clone()).unwrap();
+    let reused = staged.copy_local(&[LocalSource::whole(place, &old.blocks)]).unwrap();
+    assert!(reused > 100 << 20, "{reused}");
+    let missing = staged.missing();
+    assert!((1..5).contains(&missing.len()), "{missing:?}");
+    let offsets: Vec<_> = new.blocks.with_offsets().collect();
+    for index in missing {
+        let (at, len) = (offsets[index].0 as usize, offsets[index].1.len as usize);
+        staged.write_block(index, &after[at..at + len]).unwrap();
+    }
+    staged.finish().unwrap();
+    let sealed = folder.at(&format!(".driftless/staging/{}", new.content));
+    assert!(fs::read(sealed).unwrap() == after);
+}
+
 /// F5
 #[test]
 fn holes_stay_holes() {
