@@ -113,10 +113,23 @@ impl Path {
             self.finish(&round, took, now);
             self.round = Some(Round::new(now));
         }
-        if in_flight == 0 {
+        if in_flight == 0
+            && let Some(round) = self.round.take()
+        {
             // The time until the next packet is nobody's delay.
-            self.round = None;
+            self.note_empty(&round, now);
         }
+    }
+
+    /// Nothing is in flight, so that none of it waits: while one looks, that is
+    /// what one wants to see, and on a short path it is over long before a round
+    /// counts.
+    fn note_empty(&mut self, round: &Round, now: Instant) {
+        let Some(quickest) = round.quickest.filter(|_| round.is_over && self.looks > 0) else {
+            return;
+        };
+        self.floor.add(quickest, now);
+        self.looks -= 1;
     }
 
     fn finish(&mut self, round: &Round, took: Duration, now: Instant) {
@@ -260,13 +273,15 @@ mod tests {
         rate: u64,
         /// What somebody else has in the queue, in bytes.
         rival: u64,
+        /// What is still in flight where a round ends, in bytes.
+        left: u64,
     }
 
     impl Travelled {
         fn new() -> Self {
             let now = Instant::now();
             let path = Path::new(now);
-            Self { path, now, empty: EMPTY, rate: RATE, rival: 0 }
+            Self { path, now, empty: EMPTY, rate: RATE, rival: 0, left: MTU }
         }
 
         /// Sends `window` bytes and has them acknowledged, `lost` packets excepted;
@@ -283,7 +298,7 @@ mod tests {
             for _ in lost..window / MTU {
                 self.path.on_ack(self.now, sent, MTU, is_idle);
             }
-            self.path.on_end_acks(self.now, MTU);
+            self.path.on_end_acks(self.now, self.left);
             is_noise
         }
 
@@ -385,5 +400,24 @@ mod tests {
         }
         assert!((5..20).contains(&looks), "{looks} rounds in 90 s");
         assert_eq!(travelled.path.floor.get(), Some(2 * EMPTY), "another way, a longer one");
+    }
+
+    /// A window of few packets is acknowledged all at once there.
+    #[test]
+    fn a_look_at_a_path_of_a_tenth_of_a_millisecond_ends() {
+        let mut travelled = Travelled::new();
+        (travelled.empty, travelled.rate) = (Duration::from_micros(100), 300 * RATE);
+        travelled.round(50 * MTU, 0, false);
+        let began = travelled.now;
+        while travelled.path.looks == 0 {
+            assert!(travelled.now - began < 2 * LOOK_AFTER, "one looks");
+            travelled.round(20_000 * MTU, 0, false);
+        }
+        let full = travelled.path.most().expect("it is alone");
+        travelled.left = 0;
+        for _ in 0..2 * LOOK_ROUNDS {
+            travelled.round(full, 0, false);
+        }
+        assert!(travelled.path.most() > Some(20 * full), "{:?}", travelled.path.most());
     }
 }
