@@ -141,6 +141,8 @@ struct Connection<H> {
     stopping: watch::Receiver<bool>,
     requests: JoinSet<()>,
     live: HashMap<u64, AbortHandle>,
+    /// A place for each request that is not answered yet.
+    unanswered: Arc<Semaphore>,
 }
 
 /// Why a connection reads no more requests.
@@ -156,7 +158,9 @@ where
     F: Future<Output = Result<Reply, ApiError>> + Send + 'static,
 {
     fn new(handler: Arc<H>, number: u64, stopping: watch::Receiver<bool>) -> Self {
-        Self { handler, number, stopping, requests: JoinSet::new(), live: HashMap::new() }
+        let (requests, live) = (JoinSet::new(), HashMap::new());
+        let unanswered = Arc::new(Semaphore::new(MAX_IN_FLIGHT));
+        Self { handler, number, stopping, requests, live, unanswered }
     }
 
     async fn run(mut self, stream: Stream, place: Option<OwnedSemaphorePermit>) {
@@ -229,7 +233,10 @@ where
         if id == CONNECTION || self.live.contains_key(&id) {
             return Err(ApiError::new(ErrorCode::Usage, format!("request id {id} is not free")));
         }
-        if self.requests.len() >= MAX_IN_FLIGHT {
+        // Whoever has an answer may ask at once, though the request that it ended lingers.
+        let is_crowded = self.requests.len() >= 2 * MAX_IN_FLIGHT;
+        let place = Arc::clone(&self.unanswered).try_acquire_owned();
+        let Some(place) = place.ok().filter(|_| !is_crowded) else {
             let error = ApiError::new(
                 ErrorCode::Busy,
                 format!("{MAX_IN_FLIGHT} requests are in flight already"),
@@ -237,11 +244,12 @@ where
             .with_hint("wait for one of them to be answered");
             send(frames, id, ServerBody::Error(error)).await;
             return Ok(());
-        }
+        };
         match Request::parse(&method, params) {
             Ok(request) => {
                 let context = RequestContext { connection: self.number, request: id };
-                let task = answer(Arc::clone(&self.handler), request, context, frames.clone());
+                let task =
+                    answer(Arc::clone(&self.handler), request, context, (frames.clone(), place));
                 self.live.insert(id, self.requests.spawn(task));
             }
             Err(error) => send(frames, id, ServerBody::Error(error)).await,
@@ -302,7 +310,7 @@ async fn answer<H, F>(
     handler: Arc<H>,
     request: Request,
     context: RequestContext,
-    frames: mpsc::Sender<Vec<u8>>,
+    (frames, place): (mpsc::Sender<Vec<u8>>, OwnedSemaphorePermit),
 ) where
     H: Fn(Request, RequestContext) -> F,
     F: Future<Output = Result<Reply, ApiError>>,
@@ -313,6 +321,7 @@ async fn answer<H, F>(
         Ok(Reply::Events(subscription)) => push(subscription, id, &frames).await,
         Err(error) => ServerBody::Error(error),
     };
+    drop(place);
     send(&frames, id, body).await;
 }
 

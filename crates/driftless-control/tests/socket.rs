@@ -242,6 +242,26 @@ async fn requests_in_flight_are_bounded_and_the_bound_is_said() {
     timeout(SOON, freed).await.unwrap();
 }
 
+/// Who has an answer may ask the next thing at once.
+#[tokio::test(flavor = "multi_thread")]
+async fn a_client_that_keeps_to_the_bound_is_never_refused() {
+    let daemon = Daemon::start();
+    let client = Arc::new(daemon.client().await);
+    let askers: Vec<_> = (0..MAX_IN_FLIGHT)
+        .map(|_| {
+            let client = Arc::clone(&client);
+            tokio::spawn(async move {
+                for _ in 0..3000 {
+                    client.call(query("next")).await.unwrap();
+                }
+            })
+        })
+        .collect();
+    for asker in askers {
+        asker.await.unwrap();
+    }
+}
+
 #[tokio::test(flavor = "multi_thread")]
 async fn the_65th_client_is_told_that_it_is_one_too_many() {
     let daemon = Daemon::start();
